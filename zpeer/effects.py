@@ -1,0 +1,268 @@
+"""What the core wants done, in the imperative: its only output, a flat ordered list. Drivers carry it out.
+
+Order matters within a list (what is written before it is sent stands before it). Nothing here holds a tensor:
+bytes are named by attempt head, peer, part or digest, and lie in the shell's tensor store.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from zpeer.faults import FaultKind
+from zpeer.ids import Digest, PeerId
+from zpeer.messages import Message, Signed, Stage
+from zpeer.record import Departure, Record
+
+# --- communication ------------------------------------------------------------------------------------------
+
+
+class Broadcast(msgspec.Struct, frozen=True, array_like=True, tag=1):
+    """Encode, journal, sign and send a stage message to all of `to`, and give it back to oneself."""
+
+    head: Digest
+    stage: Stage
+    payload: bytes
+    to: tuple[PeerId, ...]
+
+
+class SendPart(msgspec.Struct, frozen=True, array_like=True, tag=2):
+    """Send the bytes of one part of my gradient to its owner."""
+
+    head: Digest
+    part: int
+    to: PeerId
+
+
+class SendResult(msgspec.Struct, frozen=True, array_like=True, tag=3):
+    """Send the bytes of my part's aggregate."""
+
+    head: Digest
+    to: tuple[PeerId, ...]
+
+
+class SendSetRequest(msgspec.Struct, frozen=True, array_like=True, tag=4):
+    """Ask `to` for the set behind its echo."""
+
+    to: PeerId
+    head: Digest
+    stage: Stage
+
+
+class SendSet(msgspec.Struct, frozen=True, array_like=True, tag=5):
+    """Answer such a request."""
+
+    to: PeerId
+    head: Digest
+    stage: Stage
+    messages: tuple[Signed, ...]
+
+
+class SendProof(msgspec.Struct, frozen=True, array_like=True, tag=6):
+    """Show two signed bodies of one slot to others."""
+
+    to: tuple[PeerId, ...]
+    first: Signed
+    second: Signed
+
+
+class SendBlob(msgspec.Struct, frozen=True, array_like=True, tag=7):
+    """Publish bytes of the store by their digest."""
+
+    digest: Digest
+    to: tuple[PeerId, ...]
+
+
+class SendBlobRequest(msgspec.Struct, frozen=True, array_like=True, tag=8):
+    """Ask for published bytes."""
+
+    digest: Digest
+    to: tuple[PeerId, ...]
+
+
+# --- computation --------------------------------------------------------------------------------------------
+
+
+class DrawSecret(msgspec.Struct, frozen=True, array_like=True, tag=20):
+    """Draw a_i for the attempt on `head` -> SecretDrawn."""
+
+    head: Digest
+
+
+class ComputeParts(msgspec.Struct, frozen=True, array_like=True, tag=21):
+    """Compute my gradient (once a step: the seed says), deal and hash it -> PartsComputed."""
+
+    head: Digest
+    parameters: Digest
+    batch_seed: Digest
+    parts: int
+
+
+class AggregatePart(msgspec.Struct, frozen=True, array_like=True, tag=22):
+    """Aggregate my part from the rows that arrived -> PartAggregated."""
+
+    head: Digest
+    part: int
+    parts: int
+    rows: tuple[PeerId | None, ...]
+    """In worker order; None: the row counts as zeros."""
+    radius: float
+
+
+class Project(msgspec.Struct, frozen=True, array_like=True, tag=23):
+    """Project residuals along the directions of the beacon -> Projected."""
+
+    head: Digest
+    beacon: Digest
+    workers: tuple[PeerId, ...]
+    """Owner of part j is workers[j]."""
+    part: int
+    """Mine; -1 if I am a validator (then row and column stay empty)."""
+    rows: tuple[PeerId | None, ...]
+    """As in AggregatePart; empty if I am a validator."""
+    radii: tuple[float, ...]
+    """Of every part."""
+
+
+class Recompute(msgspec.Struct, frozen=True, array_like=True, tag=24):
+    """Compute another peer's gradient of the attempt on `head` again -> Recomputed."""
+
+    head: Digest
+    target: PeerId
+    parameters: Digest
+    batch_seed: Digest
+    parts: int
+    beacon: Digest
+    radii: tuple[float, ...]
+    """Empty: no projections wanted (the attempt had no results)."""
+    validators: tuple[PeerId, ...]
+    """For whom to compute H(v || g)."""
+
+
+class DigestReport(msgspec.Struct, frozen=True, array_like=True, tag=25):
+    """Compute H(validator || my gradient of the attempt on `head`) -> ReportDigested."""
+
+    head: Digest
+    validator: PeerId
+
+
+class ProjectBlob(msgspec.Struct, frozen=True, array_like=True, tag=26):
+    """Project one published part of the attempt on `head` -> BlobProjected."""
+
+    head: Digest
+    part: int
+    parts: int
+    blob: Digest
+    beacon: Digest
+    radius: float
+
+
+class TestAverage(msgspec.Struct, frozen=True, array_like=True, tag=27):
+    """Test the residual of a part from its published rows -> AverageTested."""
+
+    head: Digest
+    part: int
+    blobs: tuple[Digest | None, ...]
+    """In worker order; None: the row counts as zeros."""
+    radius: float
+
+
+class Update(msgspec.Struct, frozen=True, array_like=True, tag=28):
+    """Apply the optimizer to the results of the attempt on `head` -> Updated."""
+
+    head: Digest
+    step: int
+    parts: int
+    parameters: Digest
+    """From which."""
+    digest_state: bool
+    """Whether the optimizer's state is digested too."""
+
+
+# --- bookkeeping --------------------------------------------------------------------------------------------
+
+
+class SetTimer(msgspec.Struct, frozen=True, array_like=True, tag=40):
+    """Fire at this time; replaces the timer set before."""
+
+    at: float
+
+
+class Decide(msgspec.Struct, frozen=True, array_like=True, tag=41):
+    """A record is final: adopt its parameters, show it, cut a new log segment."""
+
+    record: Record
+    verdicts: tuple[Signed, ...]
+
+
+class Release(msgspec.Struct, frozen=True, array_like=True, tag=42):
+    """Nothing rests on these attempts and parameter files any longer."""
+
+    heads: tuple[Digest, ...]
+    parameters: tuple[Digest, ...]
+
+
+class WriteEvidence(msgspec.Struct, frozen=True, array_like=True, tag=43):
+    """Write what proves a ban, before anything else is done with it."""
+
+    departure: Departure
+    record: bytes
+    """Encoded record the attempt built on; empty where it built on the genesis."""
+    sets: tuple[tuple[Signed, ...], ...]
+    """Stage sets of that attempt, as far as they are known and needed."""
+    messages: tuple[Signed, ...]
+    """The accused's own messages that lie outside those sets."""
+    blobs: tuple[Digest, ...]
+    """Published bytes it rests on."""
+    results: tuple[Digest, ...]
+    """Aggregates of that attempt it rests on."""
+    parameters: Digest
+    """The parameters file a gradient is recomputed from; NOTHING where none is."""
+
+
+class Stop(msgspec.Struct, frozen=True, array_like=True, tag=44):
+    """The core is done. Carried out last; no event changes anything after it."""
+
+    code: int
+    """0 finished, 3 banned, 4 removed, 5 stopped by agreement = "stop" or below three peers."""
+    reason: str
+    fault: FaultKind | None = None
+    peers: tuple[PeerId, ...] = ()
+
+
+Effect = (
+    Broadcast
+    | SendPart
+    | SendResult
+    | SendSetRequest
+    | SendSet
+    | SendProof
+    | SendBlob
+    | SendBlobRequest
+    | DrawSecret
+    | ComputeParts
+    | AggregatePart
+    | Project
+    | Recompute
+    | DigestReport
+    | ProjectBlob
+    | TestAverage
+    | Update
+    | SetTimer
+    | Decide
+    | Release
+    | WriteEvidence
+    | Stop
+)
+
+Computation = (
+    DrawSecret
+    | ComputeParts
+    | AggregatePart
+    | Project
+    | Recompute
+    | DigestReport
+    | ProjectBlob
+    | TestAverage
+    | Update
+)
+"""The effects that a worker carries out off the loop, each answered by exactly one event."""

@@ -1,0 +1,46 @@
+"""Our own input that we refuse: config, keys, files, plugins. A peer's deed is a `Fault`, never one of these.
+
+Each error says what was found, what was expected and what to do; the command line prints it without a traceback.
+"""
+
+from __future__ import annotations
+
+
+class ZpeerError(Exception):
+    """Base of everything zpeer refuses by itself. `exit_code` is what the command ends with."""
+
+    exit_code = 2
+
+
+class ConfigError(ZpeerError):
+    """A run file, peer file or command line that cannot be used. Lists every problem at once."""
+
+
+class IdentityError(ZpeerError):
+    """A private key or identity file that cannot be used."""
+
+
+class PluginError(ZpeerError):
+    """A plugin that is missing, named twice, raises at start-up or breaks its contract."""
+
+
+class WireError(ZpeerError):
+    """Bytes that are no message: the only exception the decoder raises."""
+
+
+class LogError(ZpeerError):
+    """A recorded log that cannot be read."""
+
+
+class EvidenceError(ZpeerError):
+    """An evidence file that cannot be read or was altered."""
+
+
+class StartError(ZpeerError):
+    """Something a peer needs at start is not as agreed: port, reference gradient, parameters, other genesis."""
+
+
+class StoppedError(ZpeerError):
+    """The run stopped by itself. The message names stage, peers and what was awaited."""
+
+    exit_code = 5

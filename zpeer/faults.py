@@ -1,0 +1,61 @@
+"""What a peer can do wrong, one name and one sentence each (protocol, section 3).
+
+A fault is a value with evidence, never an exception. `OUTCOMES` says what follows: most are a ban; those without
+transferable evidence cost the place but not the name.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class FaultKind(IntEnum):
+    """Deeds that cost a peer its place. The number is what a record holds."""
+
+    EQUIVOCATION = 1
+    INVALID_BODY = 2
+    PART_NOT_FINITE = 3
+    RESULT_NOT_FINITE = 4
+    WRONG_SHARE = 5
+    WRONG_SECRET = 6
+    WRONG_BEACON = 7
+    WRONG_PROJECTION = 8
+    WRONG_SUM = 9
+    WRONG_AVERAGE = 10
+    WRONG_GRADIENT = 11
+    WRONG_REPORT = 12
+    CONCEALED_PROJECTION = 13
+    FALSE_ACCUSATION = 14
+    # Removals: no transferable evidence, so no ban.
+    ACCUSATION_FELL = 20
+    PARTS_NOT_PUBLISHED = 21
+
+
+SENTENCES: dict[FaultKind, str] = {
+    FaultKind.EQUIVOCATION: "signed two different bodies for one slot",
+    FaultKind.INVALID_BODY: "signed a body that is not valid for its slot",
+    FaultKind.PART_NOT_FINITE: "sent a part that matches its hash but is not finite or has a wrong length",
+    FaultKind.RESULT_NOT_FINITE: "sent a result that matches its hash but is not finite or has a wrong length",
+    FaultKind.WRONG_SHARE: "opened a share that does not fit its commitment",
+    FaultKind.WRONG_SECRET: "opened a secret that does not fit its share",
+    FaultKind.WRONG_BEACON: "stated a beacon that is not that of the opened shares",
+    FaultKind.WRONG_PROJECTION: "stated a projection or norm that does not follow from the committed part",
+    FaultKind.WRONG_SUM: "aggregated a part whose projections do not sum to zero",
+    FaultKind.WRONG_AVERAGE: "aggregated a part whose published rows do not balance",
+    FaultKind.WRONG_GRADIENT: "committed to a gradient that is not that of its minibatch",
+    FaultKind.WRONG_REPORT: "reported on a gradient without having computed it",
+    FaultKind.CONCEALED_PROJECTION: "held the bytes of a wrong projection and kept quiet",
+    FaultKind.FALSE_ACCUSATION: "accused a peer that is innocent",
+    FaultKind.ACCUSATION_FELL: "made an accusation whose evidence did not reach most",
+    FaultKind.PARTS_NOT_PUBLISHED: "did not publish its parts for a check of the averaging",
+}
+
+
+def is_ban(kind: FaultKind) -> bool:
+    """Whether the fault is proven to anybody (ban), or only costs the place (removal)."""
+    return kind < FaultKind.ACCUSATION_FELL
+
+
+def sentence(kind: FaultKind) -> str:
+    """What was done, as the end of a sentence that starts with the peer's name."""
+    return SENTENCES[kind]

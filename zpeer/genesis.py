@@ -1,0 +1,54 @@
+"""The part of a run file that the core needs: what all share, as plain numbers and digests."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from zpeer.ids import Digest, PeerId
+
+
+class Protection(StrEnum):
+    """How much of the protocol is on. Anything but FULL exists for comparison, and the program says so in red."""
+
+    FULL = "full"
+    CLIP = "clip"
+    """The aggregator clips, nothing is checked, nobody is banned."""
+    NONE = "none"
+    """Plain Butterfly All-Reduce: the mean, nothing is checked."""
+
+
+class Genesis(msgspec.Struct, frozen=True):
+    """A run, fixed. `run` is the digest of the whole run file, and the first head."""
+
+    run: Digest
+    peers: tuple[PeerId, ...]
+    dimension: int
+    block: int
+    steps: int
+    validators: int
+    """m: how many peers check instead of compute in a step, before the cap of (n-1)//2."""
+    parameters: Digest
+    """Of x_0, whose file is made once, when the run is made."""
+    typical_norm: float
+    """First value of the typical residual norm, per square root of length."""
+    delta_multiple: float
+    """Delta_max in typical norms."""
+    typical_growth: float = 0.01
+    """Most that the typical norm moves in a step, as a share."""
+    typical_window: int = 50
+    """Counted steps whose median it follows."""
+    directions: int = 4
+    optimizer_digest_every: int = 10
+    protection: Protection = Protection.FULL
+
+
+class Deadlines(msgspec.Struct, frozen=True):
+    """Seconds a stage may take on this machine (from `patience`; protocol issue: at least 10 each)."""
+
+    stage: float
+    heavy: float
+    """COMMIT and CHECK, in which gradients are computed."""
+    assembly: float
+    """Waiting for all at the start."""

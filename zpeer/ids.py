@@ -1,0 +1,60 @@
+"""Names of things: peers, digests, heads. Everything the protocol points at, it points at by digest.
+
+BLAKE3 is the one hash of the project. Fields are hashed with their lengths and under a domain, so that no two
+different lists of fields, and no two purposes, ever hash the same bytes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NewType
+
+from blake3 import blake3
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+DIGEST_SIZE = 32
+
+Digest = NewType("Digest", bytes)
+"""32 bytes of BLAKE3."""
+
+PeerId = NewType("PeerId", bytes)
+"""Digest of a peer's public ECDSA key: the `i` of every hash, seed and draw (never a position in a roster)."""
+
+NOTHING = Digest(bytes(DIGEST_SIZE))
+"""Stands where a digest does not exist (no optimizer digest this step, say). Nobody can hash to it."""
+
+
+def digest(domain: str, *fields: bytes) -> Digest:
+    """Hash of a list of byte strings under a domain; injective in (domain, fields)."""
+    name = domain.encode()
+    pieces = [len(name).to_bytes(8, "little"), name]
+    for field in fields:
+        pieces += [len(field).to_bytes(8, "little"), field]
+    return Digest(blake3(b"".join(pieces)).digest())
+
+
+def digest_of_set(domain: str, members: Iterable[bytes]) -> Digest:
+    """Hash of an ordered collection; the order is the caller's, usually that of the roster."""
+    return digest(domain, *members)
+
+
+def digest_bytes(data: bytes | memoryview) -> Digest:
+    """Hash of the plain bytes of a tensor or a file: what `H(g_i[j])` means in the paper."""
+    return Digest(blake3(data).digest())
+
+
+def number(value: int) -> bytes:
+    """Eight bytes for a non-negative integer, as a field of `digest`."""
+    return value.to_bytes(8, "little")
+
+
+def xor(left: bytes, right: bytes) -> bytes:
+    """Exclusive or of two 32-byte strings."""
+    mixed = int.from_bytes(left, "little") ^ int.from_bytes(right, "little")
+    return mixed.to_bytes(DIGEST_SIZE, "little")
+
+
+def short(name: bytes) -> str:
+    """First eight hex digits: how an id or a digest is shown to people."""
+    return name[:4].hex()
