@@ -1,0 +1,1 @@
+"""Shipped aggregators: one file a plugin."""

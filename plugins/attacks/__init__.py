@@ -1,0 +1,1 @@
+"""Shipped attacks: one file a plugin."""

@@ -1,0 +1,1 @@
+"""Shipped sybil: one file a plugin."""

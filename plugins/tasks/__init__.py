@@ -1,0 +1,1 @@
+"""Shipped tasks: one file a plugin."""

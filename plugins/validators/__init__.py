@@ -1,0 +1,1 @@
+"""Shipped validators: one file a plugin."""

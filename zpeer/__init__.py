@@ -1,0 +1,1 @@
+"""zpeer: groups that do not trust each other train one model together."""
