@@ -93,7 +93,7 @@ class WireLimits(msgspec.Struct, frozen=True):
         return _HEADER + body
 
     def _check_bytes(self) -> int:
-        """A finding lacks one peer's bytes; one on averaging (n an attempt) may lack everybody's."""
+        """Room for one lacking peer a finding, and for all in those on averaging, n an attempt."""
         lacking = self.findings_max + 4 * self.peers**2
         return (
             2 * _DIGEST
@@ -197,7 +197,7 @@ def decode_relay(data: bytes, limits: WireLimits) -> Relay:
 
 
 def decode_control(data: bytes, limits: WireLimits) -> Signed | Relay:
-    """What comes on the control plane: a relay starts with a text, a signed message with a number."""
+    """Any control frame: a relay starts with a text, a signed message with a number."""
     is_relay = len(data) > 1 and 0xA0 <= data[1] <= 0xBF  # noqa: PLR2004 - msgpack's short text
     return decode_relay(data, limits) if is_relay else decode_signed(data, limits)
 
