@@ -1,7 +1,9 @@
-"""What the core wants done, in the imperative: its only output, a flat ordered list. Drivers carry it out.
+"""What the core wants done, in the imperative: its only output, a flat ordered list. Drivers carry
+it out.
 
-Order matters within a list (what is written before it is sent stands before it). Nothing here holds a tensor:
-bytes are named by attempt head, peer, part or digest, and lie in the shell's tensor store.
+Order matters within a list (what is written before it is sent stands before it). Nothing here holds
+a tensor: bytes are named by attempt head, peer, part or digest, and lie in the shell's tensor
+store.
 """
 
 from __future__ import annotations
@@ -10,14 +12,15 @@ import msgspec
 
 from zpeer.faults import FaultKind
 from zpeer.ids import Digest, PeerId
-from zpeer.messages import Message, Signed, Stage
+from zpeer.messages import Signed, Stage
 from zpeer.record import Departure, Record
 
-# --- communication ------------------------------------------------------------------------------------------
+# --- communication --------------------------------------------------------------------------------
 
 
 class Broadcast(msgspec.Struct, frozen=True, array_like=True, tag=1):
-    """Encode, journal, sign and send a stage message to all of `to`, and give it back to oneself."""
+    """Encode, journal, sign and send a stage message to all of `to`, and give it back to
+    oneself."""
 
     head: Digest
     stage: Stage
@@ -79,7 +82,7 @@ class SendBlobRequest(msgspec.Struct, frozen=True, array_like=True, tag=8):
     to: tuple[PeerId, ...]
 
 
-# --- computation --------------------------------------------------------------------------------------------
+# --- computation ----------------------------------------------------------------------------------
 
 
 class DrawSecret(msgspec.Struct, frozen=True, array_like=True, tag=20):
@@ -130,7 +133,8 @@ class Recompute(msgspec.Struct, frozen=True, array_like=True, tag=24):
     target: PeerId
     parameters: Digest
     batch_seed: Digest
-    parts: int
+    workers: tuple[PeerId, ...]
+    """Of that attempt: the owner of part j is workers[j]."""
     beacon: Digest
     radii: tuple[float, ...]
     """Empty: no projections wanted (the attempt had no results)."""
@@ -138,18 +142,12 @@ class Recompute(msgspec.Struct, frozen=True, array_like=True, tag=24):
     """For whom to compute H(v || g)."""
 
 
-class DigestReport(msgspec.Struct, frozen=True, array_like=True, tag=25):
-    """Compute H(validator || my gradient of the attempt on `head`) -> ReportDigested."""
-
-    head: Digest
-    validator: PeerId
-
-
 class ProjectBlob(msgspec.Struct, frozen=True, array_like=True, tag=26):
     """Project one published part of the attempt on `head` -> BlobProjected."""
 
     head: Digest
     part: int
+    owner: PeerId
     parts: int
     blob: Digest
     beacon: Digest
@@ -161,6 +159,8 @@ class TestAverage(msgspec.Struct, frozen=True, array_like=True, tag=27):
 
     head: Digest
     part: int
+    owner: PeerId
+    parts: int
     blobs: tuple[Digest | None, ...]
     """In worker order; None: the row counts as zeros."""
     radius: float
@@ -171,14 +171,15 @@ class Update(msgspec.Struct, frozen=True, array_like=True, tag=28):
 
     head: Digest
     step: int
-    parts: int
+    """Counted steps before this one: what the learning rate's schedule counts."""
+    workers: tuple[PeerId, ...]
     parameters: Digest
     """From which."""
     digest_state: bool
     """Whether the optimizer's state is digested too."""
 
 
-# --- bookkeeping --------------------------------------------------------------------------------------------
+# --- bookkeeping ----------------------------------------------------------------------------------
 
 
 class SetTimer(msgspec.Struct, frozen=True, array_like=True, tag=40):
@@ -195,20 +196,22 @@ class Decide(msgspec.Struct, frozen=True, array_like=True, tag=41):
 
 
 class Release(msgspec.Struct, frozen=True, array_like=True, tag=42):
-    """Nothing rests on these attempts and parameter files any longer."""
+    """Nothing rests on these attempts, parameter files and published bytes any longer."""
 
     heads: tuple[Digest, ...]
     parameters: tuple[Digest, ...]
+    blobs: tuple[Digest, ...] = ()
 
 
 class WriteEvidence(msgspec.Struct, frozen=True, array_like=True, tag=43):
     """Write what proves a ban, before anything else is done with it."""
 
     departure: Departure
-    record: bytes
-    """Encoded record the attempt built on; empty where it built on the genesis."""
+    records: tuple[bytes, ...]
+    """Encoded records that the attempts of `sets` and `messages` build on (none for the
+    genesis)."""
     sets: tuple[tuple[Signed, ...], ...]
-    """Stage sets of that attempt, as far as they are known and needed."""
+    """Stage sets of the attempt in question, as far as they are complete and needed."""
     messages: tuple[Signed, ...]
     """The accused's own messages that lie outside those sets."""
     blobs: tuple[Digest, ...]
@@ -243,7 +246,6 @@ Effect = (
     | AggregatePart
     | Project
     | Recompute
-    | DigestReport
     | ProjectBlob
     | TestAverage
     | Update
@@ -260,7 +262,6 @@ Computation = (
     | AggregatePart
     | Project
     | Recompute
-    | DigestReport
     | ProjectBlob
     | TestAverage
     | Update

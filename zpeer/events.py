@@ -1,8 +1,9 @@
 """What happens to a peer, in the past tense: the only input of the core. A log is a list of these.
 
-The shell has done what needs a key or a tensor before an event is made: signatures are valid (`Signed.sender`
-signed `Signed.body`), bytes are hashed, computations are finished. Which of it is *true* is the core's question.
-Every event reaches the core with a time in seconds (monotonic, its zero is arbitrary).
+The shell has done what needs a key or a tensor before an event is made: signatures are valid
+(`Signed.sender` signed `Signed.body`), bytes are hashed, computations are finished. Which of it is
+*true* is the core's question. Every event reaches the core with a time in seconds (monotonic, its
+zero is arbitrary).
 """
 
 from __future__ import annotations
@@ -48,7 +49,8 @@ class ProofReceived(msgspec.Struct, frozen=True, array_like=True, tag=5):
 
 
 class PartArrived(msgspec.Struct, frozen=True, array_like=True, tag=6):
-    """PART bytes from a worker, addressed to me. They lie in the tensor store under (head, sender)."""
+    """PART bytes from a worker, addressed to me. They lie in the tensor store under (head,
+    sender)."""
 
     head: Digest
     sender: PeerId
@@ -104,7 +106,8 @@ class PartAggregated(msgspec.Struct, frozen=True, array_like=True, tag=12):
 
 
 class Scalars(msgspec.Struct, frozen=True, array_like=True):
-    """What one row and one aggregate give: k projections of the residual, and the norm of the difference."""
+    """What one row and one aggregate give: k projections of the residual, and the norm of the
+    difference."""
 
     projections: tuple[float, ...]
     norm: float
@@ -134,14 +137,6 @@ class Recomputed(msgspec.Struct, frozen=True, array_like=True, tag=14):
     """Against the results of that attempt; empty where it had none."""
     reports: tuple[Digest, ...]
     """H(v || g) for each validator v asked for."""
-
-
-class ReportDigested(msgspec.Struct, frozen=True, array_like=True, tag=15):
-    """H(validator || my own gradient on `head`): what the validator's report on me must say."""
-
-    head: Digest
-    validator: PeerId
-    digest: Digest
 
 
 class BlobProjected(msgspec.Struct, frozen=True, array_like=True, tag=16):
@@ -192,7 +187,6 @@ Event = (
     | PartAggregated
     | Projected
     | Recomputed
-    | ReportDigested
     | BlobProjected
     | AverageTested
     | Updated

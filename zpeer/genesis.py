@@ -10,7 +10,8 @@ from zpeer.ids import Digest, PeerId
 
 
 class Protection(StrEnum):
-    """How much of the protocol is on. Anything but FULL exists for comparison, and the program says so in red."""
+    """How much of the protocol is on. Anything but FULL exists for comparison, and the program says
+    so in red."""
 
     FULL = "full"
     CLIP = "clip"
@@ -24,6 +25,8 @@ class Genesis(msgspec.Struct, frozen=True):
 
     run: Digest
     peers: tuple[PeerId, ...]
+    names: tuple[str, ...]
+    """How people call them, in the same order; for messages to people only."""
     dimension: int
     block: int
     steps: int
@@ -45,7 +48,8 @@ class Genesis(msgspec.Struct, frozen=True):
 
 
 class Deadlines(msgspec.Struct, frozen=True):
-    """Seconds a stage may take on this machine (from `patience`; protocol issue: at least 10 each)."""
+    """Seconds a stage may take on this machine (from `patience`; protocol issue: at least 10
+    each)."""
 
     stage: float
     heavy: float

@@ -49,10 +49,10 @@ def number(value: int) -> bytes:
     return value.to_bytes(8, "little")
 
 
-def xor(left: bytes, right: bytes) -> bytes:
+def xor(left: Digest, right: Digest) -> Digest:
     """Exclusive or of two 32-byte strings."""
     mixed = int.from_bytes(left, "little") ^ int.from_bytes(right, "little")
-    return mixed.to_bytes(DIGEST_SIZE, "little")
+    return Digest(mixed.to_bytes(DIGEST_SIZE, "little"))
 
 
 def short(name: bytes) -> str:

@@ -1,8 +1,9 @@
-"""The messages of a step (protocol, section 2) and what accompanies them. Values only; bytes are `wire.py`'s.
+"""The messages of a step (protocol, section 2) and what accompanies them. Values only; bytes are
+`wire.py`'s.
 
-A `Signed` is what travels: a header that always decodes (so that even garbage in the payload has a slot and an
-author), the payload bytes, and a signature over all of it. A *slot* is (head, stage, sender): a peer signs one
-body for it, ever.
+A `Signed` is what travels: a header that always decodes (so that even garbage in the payload has a
+slot and an author), the payload bytes, and a signature over all of it. A *slot* is (head, stage,
+sender): a peer signs one body for it, ever.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ class Signed(msgspec.Struct, frozen=True, array_like=True, dict=True):
     sender: PeerId
     payload: bytes
     signature: bytes
-    """64 bytes r || s, low s. Not part of the message's identity: ECDSA signatures are malleable."""
+    """64 bytes r || s, low s. Not part of the message's identity: ECDSA signatures are
+    malleable."""
 
     @cached_property
     def body(self) -> Digest:
@@ -47,7 +49,8 @@ class Signed(msgspec.Struct, frozen=True, array_like=True, dict=True):
 
 
 def body_digest(stage: Stage, head: Digest, sender: PeerId, payload: bytes) -> Digest:
-    """Digest that is signed: a domain a stage and protocol version, so no signature serves twice."""
+    """Digest that is signed: a domain a stage and protocol version, so no signature serves
+    twice."""
     return digest(f"zpeer/{PROTOCOL_VERSION}/{stage.name}", head, sender, payload)
 
 
@@ -88,7 +91,8 @@ class Projections(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Accusation(msgspec.Struct, frozen=True, array_like=True):
-    """Says that a peer did something only its accuser could see. The accuser answers for it with its place."""
+    """Says that a peer did something only its accuser could see. The accuser answers for it with
+    its place."""
 
     fault: FaultKind
     accused: PeerId
@@ -96,8 +100,9 @@ class Accusation(msgspec.Struct, frozen=True, array_like=True):
     """Head of the attempt in which it was done."""
     part: int = -1
     """The part it is about; -1 where it is about no one part."""
-    about: PeerId = PeerId(NOTHING)  # noqa: RUF009 - a constant
-    """WRONG_REPORT: the target reported on. CONCEALED_PROJECTION: whose projection was concealed."""
+    about: PeerId = PeerId(NOTHING)
+    """WRONG_REPORT: the target reported on. CONCEALED_PROJECTION: whose projection was
+    concealed."""
     evidence: Digest = NOTHING
     """Digest of the part's bytes where the accusation rests on them."""
 
@@ -140,7 +145,8 @@ class Check(msgspec.Struct, frozen=True, array_like=True):
     findings: tuple[Finding, ...] = ()
     reports: tuple[Report, ...] = ()
     durations: tuple[float, ...] = ()
-    """Seconds until the (n-f)-th message of each stage so far: COMMIT, AGGREGATED, REVEAL, PROJECTIONS."""
+    """Seconds until the (n-f)-th message of each stage so far: COMMIT, AGGREGATED, REVEAL,
+    PROJECTIONS."""
 
 
 class Verdict(msgspec.Struct, frozen=True, array_like=True):

@@ -1,7 +1,8 @@
-"""The record of a decided attempt: what all honest peers agree on, and all the next attempt needs to start.
+"""The record of a decided attempt: what all honest peers agree on, and all the next attempt needs
+to start.
 
-`head = H(record)`. A record is a function of the stage sets before VERDICT and of bytes they name by hash, so
-all who hold those compute the same one (protocol, section 1, *Chain*).
+`head = H(record)`. A record is a function of the stage sets before VERDICT and of bytes they name
+by hash, so all who hold those compute the same one (protocol, section 1, *Chain*).
 """
 
 from __future__ import annotations
@@ -45,15 +46,20 @@ class Matter(msgspec.Struct, frozen=True, array_like=True, dict=True):
     accuser: PeerId
     """NOTHING for a check of the averaging, which nobody brings."""
     accusation: Accusation
+    made: Digest
+    """Head of the attempt in whose CHECK it was made."""
     age: int = 0
     """Records with a CHECK set in which it was first in line and stayed undecided."""
     shields: bool = False
-    """Its accuser's sum failed on this part: if the accusation falls, the accuser is banned for the sum."""
+    """Its accuser's sum failed on this part: if the accusation falls, the accuser is banned for the
+    sum."""
 
     @cached_property
     def name(self) -> Digest:
         """Identity of the matter; neither age nor shield belongs to it."""
-        return digest("zpeer/matter", self.accuser, msgspec.msgpack.encode(self.accusation))
+        return digest(
+            "zpeer/matter", self.accuser, self.made, msgspec.msgpack.encode(self.accusation)
+        )
 
 
 class Departure(msgspec.Struct, frozen=True, array_like=True):
@@ -63,7 +69,7 @@ class Departure(msgspec.Struct, frozen=True, array_like=True):
     fault: FaultKind
     attempt: Digest
     """Head of the attempt in which the deed was done."""
-    accuser: PeerId = PeerId(NOTHING)  # noqa: RUF009 - a constant
+    accuser: PeerId = PeerId(NOTHING)
     part: int = -1
 
 
@@ -86,7 +92,8 @@ class Record(msgspec.Struct, frozen=True, array_like=True, dict=True):
     seed_beacon: Digest
     """r of the last counted step: what the next attempt's batch seeds come from."""
     draw_beacon: Digest
-    """q that drew the validators in force: who replaces a validator that leaves is read off it again."""
+    """q that drew the validators in force: who replaces a validator that leaves is read off it
+    again."""
     beacon: Digest
     """This attempt's r."""
     secret_beacon: Digest

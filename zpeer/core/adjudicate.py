@@ -1,0 +1,240 @@
+"""Who leaves, by what all honest peers share (section 3): the CHECK set and the sets before it.
+
+Findings are applied before anything else. Then the faults that all saw, in stage order; then failed
+sums; then the new accusations become matters. Every accusation is judged for itself, also those of
+a peer that is itself banned in that attempt.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from zpeer.core.bodies import judged_matters
+from zpeer.core.faulty import get_valid
+from zpeer.core.limits import lower_median
+from zpeer.core.verify import get_stated
+from zpeer.faults import FaultKind, is_ban
+from zpeer.ids import NOTHING, Digest, PeerId
+from zpeer.messages import Accusation, Check, Guilt, Stage
+from zpeer.record import Departure, Draw, Matter, Outcome
+
+if TYPE_CHECKING:
+    from zpeer.core.context import Context
+
+AGE_MAX = 3
+"""Records with a CHECK set after which an undecided matter falls."""
+SHIELDS = (FaultKind.PART_NOT_FINITE, FaultKind.WRONG_PROJECTION)
+
+
+class Judgement:
+    """What one CHECK set leads to."""
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self.attempt = context.attempt
+        self.base = self.attempt.base
+        self.checks: dict[PeerId, Check] = {}
+        for peer in self.base.roster:
+            check = get_valid(context, self.attempt, Stage.CHECK, peer)
+            if isinstance(check, Check):
+                self.checks[peer] = check
+        self.departures: list[Departure] = []
+        self.matters: list[Matter] = []
+        self.reopened: list[Draw] = []
+        self.delta_floor = self.base.delta_floor
+
+    def depart(self, departure: Departure) -> None:
+        """The first reason a peer stands, but a ban overrides a removal."""
+        for place, earlier in enumerate(self.departures):
+            if earlier.peer == departure.peer:
+                if is_ban(departure.fault) and not is_ban(earlier.fault):
+                    self.departures[place] = departure
+                return
+        self.departures.append(departure)
+
+    def is_banned(self, peer: PeerId) -> bool:
+        """Whether this record bans the peer."""
+        return any(d.peer == peer and is_ban(d.fault) for d in self.departures)
+
+    def reopen(self, target: PeerId, head: Digest) -> None:
+        """Open a draw on a past gradient again, or for the first time."""
+        past = self.context.state.past.get(head)
+        past = self.attempt if head == self.base.head else past
+        if past is not None and target in past.base.workers:
+            counted = past.outcome is Outcome.COUNTED
+            self.reopened.append(Draw(target, head, past.base.step, counted, self.base.counted))
+
+
+def adjudicate(context: Context) -> Judgement:
+    """Judge the attempt whose CHECK set is complete."""
+    judgement = Judgement(context)
+    apply_findings(judgement)
+    for departure in judgement.attempt.departures:
+        judgement.depart(departure)
+    blame_sums(judgement)
+    open_matters(judgement)
+    drop_moot(judgement)
+    open_draws_of_removed(judgement)
+    return judgement
+
+
+# --- matters that were open -----------------------------------------------------------------------
+
+
+def apply_findings(judgement: Judgement) -> None:
+    """Count the findings on each judged matter; the others wait, and their clock stands."""
+    judged = judged_matters(judgement.base.matters)
+    for matter in judgement.base.matters:
+        if matter in judged:
+            apply_finding(judgement, matter, judged.index(matter))
+        else:
+            judgement.matters.append(matter)
+
+
+def apply_finding(judgement: Judgement, matter: Matter, place: int) -> None:
+    """More than half of the roster decides; after three records without that the accusation
+    falls."""
+    findings = [check.findings[place] for check in judgement.checks.values()]
+    n = len(judgement.base.roster)
+    guilty = sum(finding.guilt is Guilt.GUILTY for finding in findings)
+    innocent = sum(finding.guilt is Guilt.INNOCENT for finding in findings)
+    lacking = [peer for finding in findings for peer in finding.lacking]
+    if 2 * guilty > n:
+        uphold(judgement, matter)
+    elif 2 * innocent > n:
+        reject(judgement, matter)
+    elif matter.accusation.fault is FaultKind.WRONG_AVERAGE:
+        remove_unpublished(judgement, matter, lacking)
+    elif matter.age + 1 >= AGE_MAX:
+        fall(judgement, matter)
+    else:
+        judgement.matters.append(older(matter))
+
+
+def older(matter: Matter) -> Matter:
+    """The matter one record later."""
+    return Matter(matter.accuser, matter.accusation, matter.made, matter.age + 1, matter.shields)
+
+
+def uphold(judgement: Judgement, matter: Matter) -> None:
+    """The accused is banned. A report that fell opens its draw again."""
+    accusation = matter.accusation
+    judgement.depart(
+        Departure(
+            accusation.accused,
+            accusation.fault,
+            accusation.attempt,
+            matter.accuser,
+            accusation.part,
+        )
+    )
+    if accusation.fault is FaultKind.WRONG_REPORT:
+        judgement.reopen(accusation.about, accusation.attempt)
+
+
+def reject(judgement: Judgement, matter: Matter) -> None:
+    """The accuser is banned; of an averaging that is right, the limit was too tight for this
+    step."""
+    accusation = matter.accusation
+    if accusation.fault is FaultKind.WRONG_AVERAGE:
+        loosen_norms(judgement, accusation)
+        return
+    fault = FaultKind.FALSE_ACCUSATION
+    judgement.depart(
+        Departure(matter.accuser, fault, matter.made, accusation.accused, accusation.part)
+    )
+
+
+def fall(judgement: Judgement, matter: Matter) -> None:
+    """Evidence that did not reach most costs its accuser the place; if it was a shield, the
+    name."""
+    fault = FaultKind.WRONG_SUM if matter.shields else FaultKind.ACCUSATION_FELL
+    judgement.depart(Departure(matter.accuser, fault, matter.made, part=matter.accusation.part))
+
+
+def loosen_norms(judgement: Judgement, accusation: Accusation) -> None:
+    """Section 3: j is right; who reported above Delta_max is checked, and the limit has room this
+    step."""
+    past = judgement.context.state.past.get(accusation.attempt)
+    if past is None:
+        return
+    layout = judgement.context.layout(past)
+    part = accusation.part
+    norms = []
+    for worker in past.base.workers:
+        stated = get_stated(judgement.context, past, worker)
+        if stated:
+            norms.append(stated[part].norm)
+            if not stated[part].norm <= past.base.delta_max[part]:
+                judgement.reopen(worker, accusation.attempt)
+    if norms and layout.length(part):
+        measured = 2 * lower_median(norms) / layout.length(part) ** 0.5
+        judgement.delta_floor = max(judgement.delta_floor, measured)
+
+
+def remove_unpublished(judgement: Judgement, matter: Matter, lacking: list[PeerId]) -> None:
+    """Who lets more than half lack its part is removed, and the part's owner, who did not fill in,
+    with it."""
+    accusation = matter.accusation
+    n = len(judgement.base.roster)
+    missing = [peer for peer in dict.fromkeys(lacking) if 2 * lacking.count(peer) > n]
+    if not missing:
+        judgement.matters.append(older(matter))
+    for peer in dict.fromkeys([*missing, accusation.accused] if missing else []):
+        if peer in judgement.base.roster:
+            fault = FaultKind.PARTS_NOT_PUBLISHED
+            judgement.depart(Departure(peer, fault, accusation.attempt, part=accusation.part))
+
+
+# --- this attempt ---------------------------------------------------------------------------------
+
+
+def blame_sums(judgement: Judgement) -> None:
+    """A failed sum bans the part's owner, unless its CHECK accuses somebody over that part."""
+    for part in judgement.attempt.failed_sums:
+        owner = judgement.base.workers[part]
+        if not any(
+            shields(judgement, accusation, part) for accusation in made_by(judgement, owner)
+        ):
+            fault = FaultKind.WRONG_SUM
+            judgement.depart(Departure(owner, fault, judgement.base.head, part=part))
+
+
+def made_by(judgement: Judgement, peer: PeerId) -> tuple[Accusation, ...]:
+    """The accusations in a peer's valid CHECK."""
+    check = judgement.checks.get(peer)
+    return check.accusations if check else ()
+
+
+def shields(judgement: Judgement, accusation: Accusation, part: int) -> bool:
+    """Whether an owner's accusation explains why its sum failed."""
+    here = (accusation.attempt, accusation.part) == (judgement.base.head, part)
+    return here and accusation.fault in SHIELDS
+
+
+def open_matters(judgement: Judgement) -> None:
+    """Accusations of this CHECK set, and the averagings that a majority of norms questions."""
+    head = judgement.base.head
+    for peer in judgement.base.roster:
+        for accusation in made_by(judgement, peer):
+            part = accusation.part
+            shield = part in judgement.attempt.failed_sums and shields(judgement, accusation, part)
+            judgement.matters.append(Matter(peer, accusation, head, shields=shield))
+    for part in judgement.attempt.averages:
+        owner = judgement.base.workers[part]
+        accusation = Accusation(FaultKind.WRONG_AVERAGE, owner, head, part)
+        judgement.matters.append(Matter(PeerId(NOTHING), accusation, head))
+
+
+def drop_moot(judgement: Judgement) -> None:
+    """A ban makes what else stands against its peer moot."""
+    judgement.matters = [
+        matter for matter in judgement.matters if not judgement.is_banned(matter.accusation.accused)
+    ]
+
+
+def open_draws_of_removed(judgement: Judgement) -> None:
+    """The last gradient of who was removed is checked all the same: a conviction makes it a ban."""
+    for departure in judgement.departures:
+        if not is_ban(departure.fault):
+            judgement.reopen(departure.peer, judgement.base.head)

@@ -1,0 +1,227 @@
+"""Whether a signed body is valid for its slot (protocol, section 3, row 2): provable from the
+message alone.
+
+`find_problem` is pure and total: it gets the message and what all share about the attempt, and says
+in one sentence what an honest peer would never have signed. Everything that could overflow or be
+NaN later is refused here, so that the sums and comparisons after it are safe.
+"""
+
+from __future__ import annotations
+
+from math import inf, isfinite, sqrt
+from typing import TYPE_CHECKING
+
+from zpeer.faults import FaultKind
+from zpeer.ids import NOTHING
+from zpeer.messages import (
+    Aggregated,
+    Check,
+    Commit,
+    Guilt,
+    Message,
+    Projections,
+    Reveal,
+    Verdict,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from zpeer.core.state import Base
+    from zpeer.ids import Digest, PeerId
+    from zpeer.messages import Accusation
+    from zpeer.record import Matter
+
+FLOAT32_MAX = 3.4028234663852886e38
+SLACK = 1 + 2**-10
+"""How far a projection may exceed Cauchy-Schwarz before it is called impossible: far beyond any
+rounding."""
+SECONDS_MAX = 1e6
+
+
+class Shape:
+    """What a body is held against; all of it is shared by all honest peers."""
+
+    def __init__(
+        self,
+        base: Base,
+        sender: PeerId,
+        *,
+        void: bool,
+        protected: bool,
+        directions: int,
+        lengths: tuple[int, ...],
+        direction_norms: tuple[tuple[float, ...], ...] = (),
+        weight: Callable[[float, float], float] | None = None,
+        reports: frozenset[tuple[PeerId, PeerId, Digest, Digest]] = frozenset(),
+        projected: bool = False,
+    ) -> None:
+        self.base = base
+        self.sender = sender
+        self.void = void
+        self.protected = protected
+        self.directions = directions
+        self.lengths = lengths
+        self.direction_norms = direction_norms
+        self.weight = weight
+        self.reports = reports
+        """(validator, target, attempt, digest) of the reports in the set before: what a target may
+        accuse."""
+        self.projected = projected
+        """Whether this attempt got as far as projections."""
+
+    @property
+    def is_worker(self) -> bool:
+        """Whether the sender computes in this attempt."""
+        return self.sender in self.base.workers
+
+    @property
+    def parts(self) -> int:
+        """Parts the sender speaks about."""
+        return len(self.base.workers) if self.is_worker else 0
+
+
+def find_problem(message: Message, shape: Shape) -> str:
+    """What is wrong with a body; the empty string if nothing is."""
+    match message:
+        case Commit():
+            return problem_of_commit(message, shape)
+        case Aggregated():
+            return problem_of_aggregated(message, shape)
+        case Projections():
+            return problem_of_projections(message, shape)
+        case Check():
+            return problem_of_check(message, shape)
+        case Reveal() | Verdict():
+            return ""
+
+
+def problem_of_commit(message: Commit, shape: Shape) -> str:
+    """A worker commits to every part, a validator to none."""
+    if len(message.parts) != shape.parts:
+        return f"has {len(message.parts)} part digests, expected {shape.parts}"
+    return ""
+
+
+def problem_of_aggregated(message: Aggregated, shape: Shape) -> str:
+    """A worker fixes a result unless the attempt is void."""
+    expected = shape.is_worker and not shape.void
+    if (message.result is not None) != expected:
+        return "has a result where none belongs" if not expected else "has no result"
+    return ""
+
+
+def problem_of_projections(message: Projections, shape: Shape) -> str:
+    """Counts, finite numbers, and nothing that Cauchy-Schwarz forbids."""
+    parts = 0 if shape.void else shape.parts
+    if (len(message.projections), len(message.norms)) != (parts, parts):
+        found = f"{len(message.projections)} projections and {len(message.norms)} norms"
+        return f"has {found}, expected {parts}"
+    for part, (row, norm) in enumerate(zip(message.projections, message.norms, strict=True)):
+        problem = problem_of_row(row, norm, part, shape)
+        if problem:
+            return f"part {part}: {problem}"
+    return ""
+
+
+def problem_of_row(row: tuple[float, ...], norm: float, part: int, shape: Shape) -> str:
+    """One part's scalars."""
+    if len(row) != shape.directions:
+        return f"{len(row)} projections, expected {shape.directions}"
+    norm_max = 2 * FLOAT32_MAX * sqrt(shape.lengths[part]) * SLACK
+    if not 0 <= norm <= norm_max:
+        return f"norm {norm} is not a norm"
+    pull = shape.weight(norm, shape.base.radii[part]) * norm if shape.weight else norm
+    bounds = shape.direction_norms[part] if shape.direction_norms else (inf,) * len(row)
+    for value, bound in zip(row, bounds, strict=True):
+        if not isfinite(value) or not abs(value) <= SLACK * bound * pull:
+            return f"projection {value} is impossible for norm {norm}"
+    return ""
+
+
+def problem_of_check(message: Check, shape: Shape) -> str:
+    """Findings on just the judged matters, reports on just the duties, and accusations the sender
+    may make."""
+    judged = judged_matters(shape.base.matters)
+    if tuple(finding.matter for finding in message.findings) != tuple(m.name for m in judged):
+        return "its findings are not those on the open matters"
+    if any(f.lacking and f.guilt is not Guilt.LACKING for f in message.findings):
+        return "a finding lacks bytes and decides all the same"
+    duty = shape.base.duty_of(shape.sender)
+    if [(r.target, r.attempt) for r in message.reports] != [(d.target, d.attempt) for d in duty]:
+        return "its reports are not those on its draws"
+    if not all(0 <= seconds <= SECONDS_MAX for seconds in message.durations):
+        return "a duration is impossible"
+    return problem_of_accusations(message, shape)
+
+
+def problem_of_accusations(message: Check, shape: Shape) -> str:
+    """Each once, each by who may make it; a report of "does not follow" comes with an
+    accusation."""
+    if len(set(message.accusations)) != len(message.accusations):
+        return "makes an accusation twice"
+    for accusation in message.accusations:
+        if not may_accuse(accusation, shape):
+            return f"makes an accusation ({accusation.fault.name}) that is not its to make"
+    for report in message.reports:
+        accused = any(
+            a.fault in (FaultKind.WRONG_GRADIENT, FaultKind.WRONG_PROJECTION)
+            and (a.accused, a.attempt) == (report.target, report.attempt)
+            for a in message.accusations
+        )
+        if accused == report.follows:
+            return "a report and its accusation disagree"
+    return ""
+
+
+def may_accuse(accusation: Accusation, shape: Shape) -> bool:
+    """Section 3: a gradient only by its validator, a report only by its target, a part by its
+    owner."""
+    if accusation.accused == shape.sender:
+        return False
+    match accusation.fault:
+        case FaultKind.PART_NOT_FINITE:
+            return is_owners(accusation, shape)
+        case FaultKind.WRONG_PROJECTION:
+            return is_owners(accusation, shape) or is_validators(accusation, shape)
+        case FaultKind.WRONG_GRADIENT | FaultKind.CONCEALED_PROJECTION:
+            return is_validators(accusation, shape)
+        case FaultKind.WRONG_REPORT:
+            key = (accusation.accused, shape.sender, accusation.attempt, accusation.evidence)
+            return accusation.about == shape.sender and key in shape.reports
+        case _:
+            return False
+
+
+def is_owners(accusation: Accusation, shape: Shape) -> bool:
+    """About a part that the accuser owns in this very attempt, resting on bytes it publishes."""
+    return (
+        accusation.attempt == shape.base.head
+        and accusation.accused in shape.base.workers
+        and accusation.evidence != NOTHING
+        and accusation.part == shape.base.part_of(shape.sender) != -1
+        and (shape.projected or accusation.fault is FaultKind.PART_NOT_FINITE)
+    )
+
+
+def is_validators(accusation: Accusation, shape: Shape) -> bool:
+    """About one of the accuser's draws, to be judged by recomputing."""
+    concealed = accusation.fault is FaultKind.CONCEALED_PROJECTION
+    target = accusation.about if concealed else accusation.accused
+    about_a_part = accusation.fault is not FaultKind.WRONG_GRADIENT
+    return accusation.evidence == NOTHING and any(
+        (draw.target, draw.attempt) == (target, accusation.attempt)
+        and (draw.counted and accusation.part >= 0 if about_a_part else accusation.part == -1)
+        for draw in shape.base.duty_of(shape.sender)
+    )
+
+
+def judged_matters(matters: tuple[Matter, ...]) -> tuple[Matter, ...]:
+    """Of several matters against one peer the first is judged; the clock of the others stands."""
+    seen: set[bytes] = set()
+    judged = []
+    for matter in matters:
+        if matter.accusation.accused not in seen:
+            seen.add(matter.accusation.accused)
+            judged.append(matter)
+    return tuple(judged)

@@ -1,0 +1,219 @@
+"""CHECK: the second secret is opened, and everybody says what it has seen.
+
+Accusations by owners of parts (V1), reports and accusations by validators, accusations of reports
+by their targets, and findings on the matters of the record this attempt builds on.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from zpeer.core.aggregate import find_unusable_parts, get_committed
+from zpeer.core.bodies import judged_matters
+from zpeer.core.faulty import get_reports, get_valid, judge_bodies, note
+from zpeer.core.judge import (
+    compute_pull,
+    find,
+    is_quiet,
+    measure_distance,
+    note_expected_reports,
+    plan_recomputations,
+    request_blobs,
+    request_judgements,
+)
+from zpeer.core.mprng import compute_secret_beacon, compute_share
+from zpeer.core.reveal import get_share
+from zpeer.core.thresholds import ACCUSED, BLAMED, distance
+from zpeer.core.verify import get_stated
+from zpeer.effects import SendBlob
+from zpeer.faults import FaultKind
+from zpeer.messages import Accusation, Check, Commit, Report, Stage
+
+if TYPE_CHECKING:
+    from zpeer.core.context import Context
+    from zpeer.core.state import Arrival
+    from zpeer.ids import PeerId
+    from zpeer.messages import Message
+    from zpeer.record import Draw
+
+BYTES_WAIT = 1 / 3
+"""Share of the stage's time after which missing bytes are named as lacking."""
+
+
+class CheckStage:
+    """Everything seen goes in; what all judge by comes out."""
+
+    stage = Stage.CHECK
+
+    @staticmethod
+    def prepare(context: Context) -> None:
+        """Ask for bytes that matters rest on, and for the numerics on those that are here."""
+        request_blobs(context)
+        request_judgements(context)
+
+    @staticmethod
+    def compose(context: Context) -> Message | None:
+        """The message, once all recomputations are done and all findings made."""
+        attempt = context.attempt
+        late = context.now >= attempt.entered + BYTES_WAIT * context.deadlines.heavy
+        findings = [find(context, m, late=late) for m in judged_matters(attempt.base.matters)]
+        if not are_recomputed(context):
+            return None
+        found = tuple(finding for finding in findings if finding is not None)
+        if len(found) < len(findings):
+            return None
+        reports, accusations = validate(context)
+        accused_reports = accuse_reports(context)
+        note_expected_reports(context)
+        return Check(
+            echo=attempt.sets[Stage.PROJECTIONS],
+            secret=attempt.secret,
+            accusations=(*accuse_workers(context), *accusations, *accused_reports),
+            findings=found,
+            reports=reports,
+            durations=tuple(attempt.durations[:4]),
+        )
+
+    @staticmethod
+    def on_sent(context: Context) -> None:
+        """Publish the bytes that my accusations rest on, to all."""
+        attempt = context.attempt
+        for accusation in accuse_workers(context):
+            context.state.blobs[accusation.evidence] = attempt.parts[accusation.accused]
+            context.emit(SendBlob(digest=accusation.evidence, to=context.others))
+
+    @staticmethod
+    def on_set(context: Context) -> None:
+        """Wrong secrets and invalid bodies cost their owners the place, but do not void the
+        step."""
+        attempt = context.attempt
+        judge_bodies(context, Stage.CHECK, voids=False)
+        secrets = []
+        for peer in attempt.base.roster:
+            check = get_valid(context, attempt, Stage.CHECK, peer)
+            share = get_share(context, attempt, peer)
+            if not isinstance(check, Check) or share is None:
+                continue
+            if compute_share(attempt.base.head, peer, check.secret) == share:
+                secrets.append(check.secret)
+            else:
+                note(context, peer, FaultKind.WRONG_SECRET, voids=False)
+        attempt.secret_beacon = compute_secret_beacon(secrets)
+
+    @staticmethod
+    def awaited(context: Context) -> list[str]:
+        """What of my own is missing."""
+        return [] if are_recomputed(context) else ["my recomputations"]
+
+
+def are_recomputed(context: Context) -> bool:
+    """Whether every gradient asked for is here."""
+    return all(
+        plan.attempt + plan.target in context.attempt.recomputed
+        for plan in plan_recomputations(context)
+        if plan.attempt in context.state.past
+    )
+
+
+def accuse_workers(context: Context) -> tuple[Accusation, ...]:
+    """V1, as the owner of a part: rows that are not usable, statements that do not follow from
+    their bytes."""
+    attempt = context.attempt
+    base = attempt.base
+    part = base.part_of(context.me)
+    if part < 0:
+        return ()
+    unusable = [
+        worker
+        for worker in find_unusable_parts(context)
+        if worker != context.me and is_committed(context, worker, attempt.parts[worker], part)
+    ]
+    wrong = [
+        worker
+        for place, worker in enumerate(base.workers)
+        if worker not in (context.me, *unusable) and is_misstated(context, worker, place, part)
+    ]
+    faults = [(worker, FaultKind.PART_NOT_FINITE) for worker in unusable]
+    faults += [(worker, FaultKind.WRONG_PROJECTION) for worker in wrong]
+    return tuple(
+        Accusation(fault, worker, base.head, part, evidence=get_committed(context, worker, part))
+        for worker, fault in faults
+    )
+
+
+def is_committed(context: Context, worker: PeerId, arrival: Arrival, part: int) -> bool:
+    """Whether what arrived is what the worker committed to: only that can be held against it."""
+    return arrival.digest == get_committed(context, worker, part)
+
+
+def is_misstated(context: Context, worker: PeerId, place: int, part: int) -> bool:
+    """Whether the worker's scalars on my part are further from its bytes than two machines
+    can be."""
+    attempt = context.attempt
+    stated = get_stated(context, attempt, worker)
+    if not stated or attempt.projected is None:
+        return False
+    computed = attempt.projected.column[place]
+    pull = compute_pull(context, computed.norm, attempt.base.radii[part])
+    return distance(stated[part], computed, pull) > ACCUSED
+
+
+def validate(context: Context) -> tuple[tuple[Report, ...], tuple[Accusation, ...]]:
+    """My reports on my draws, and the accusations that follow from them."""
+    reports, accusations = [], []
+    for draw in context.attempt.base.duty_of(context.me):
+        found = accuse_target(context, draw)
+        plans = plan_recomputations(context)
+        plan = next(p for p in plans if (p.attempt, p.target) == (draw.attempt, draw.target))
+        result = context.attempt.recomputed[draw.attempt + draw.target]
+        gradient = result.reports[plan.validators.index(context.me)]
+        reports.append(Report(draw.target, draw.attempt, not found, gradient))
+        accusations += found
+    return tuple(reports), tuple(accusations)
+
+
+def accuse_target(context: Context, draw: Draw) -> list[Accusation]:
+    """Compare a target's commitment and statements with its minibatch."""
+    past = context.state.past[draw.attempt]
+    result = context.attempt.recomputed[draw.attempt + draw.target]
+    commit = get_valid(context, past, Stage.COMMIT, draw.target)
+    if not isinstance(commit, Commit) or commit.parts != result.digests:
+        return [Accusation(FaultKind.WRONG_GRADIENT, draw.target, draw.attempt)]
+    if not draw.counted:
+        return []
+    accusations = []
+    for part, owner in enumerate(past.base.workers):
+        far = measure_distance(context, past, draw.target, part)
+        if far > ACCUSED:
+            fault = FaultKind.WRONG_PROJECTION
+            accusations.append(Accusation(fault, draw.target, draw.attempt, part))
+        if far > BLAMED and may_blame(context, owner, draw, part):
+            fault = FaultKind.CONCEALED_PROJECTION
+            accusations.append(Accusation(fault, owner, draw.attempt, part, about=draw.target))
+    return accusations
+
+
+def may_blame(context: Context, owner: PeerId, draw: Draw, part: int) -> bool:
+    """Whether the owner of the part is still here and kept quiet."""
+    past = context.state.past[draw.attempt]
+    here = owner in context.attempt.base.roster and owner != context.me
+    return here and is_quiet(context, past, owner, draw.target, part)
+
+
+def accuse_reports(context: Context) -> tuple[Accusation, ...]:
+    """As a target: validators whose report on me does not follow from my gradient."""
+    accusations = []
+    for validator, target, attempt, gradient in sorted(get_reports(context)):
+        expected = context.state.expected_reports.get(attempt + validator)
+        gone = validator not in context.attempt.base.roster
+        if target == context.me and not gone and expected not in (None, gradient):
+            accusations.append(
+                Accusation(
+                    FaultKind.WRONG_REPORT,
+                    validator,
+                    attempt,
+                    about=context.me,
+                    evidence=gradient,
+                )
+            )
+    return tuple(accusations)

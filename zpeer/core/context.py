@@ -1,0 +1,151 @@
+"""What every stage works with: the run's constants, the state, the present time and the effects so
+far."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+
+from zpeer.effects import Broadcast, Stop
+from zpeer.genesis import Protection
+from zpeer.ids import short
+from zpeer.messages import Stage
+from zpeer.parts import Layout
+from zpeer.wire import decode_payload, encode_payload
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from zpeer.core.state import Attempt, State
+    from zpeer.effects import Effect
+    from zpeer.genesis import Deadlines, Genesis
+    from zpeer.ids import Digest, PeerId
+    from zpeer.interfaces import Aggregator, ValidatorPolicy
+    from zpeer.messages import Message, Signed
+    from zpeer.wire import WireLimits
+
+UNPROTECTED_STAGES = (Stage.COMMIT, Stage.AGGREGATED, Stage.VERDICT)
+
+
+class StageRules(Protocol):
+    """One stage of an attempt: what I say in it, and what its set says to all."""
+
+    @staticmethod
+    def prepare(context: Context) -> None:
+        """Ask for what my message needs; called until it is sent, so requests are made once."""
+        ...
+
+    @staticmethod
+    def compose(context: Context) -> Message | None:
+        """My message; None while something it needs is not there."""
+        ...
+
+    @staticmethod
+    def on_sent(context: Context) -> None:
+        """What goes out right behind it."""
+        ...
+
+    @staticmethod
+    def on_set(context: Context) -> None:
+        """Judge the complete set."""
+        ...
+
+    @staticmethod
+    def awaited(context: Context) -> list[str]:
+        """What is still missing for my message, for people."""
+        ...
+
+
+class Context:
+    """One peer's view while it handles one event."""
+
+    def __init__(
+        self,
+        genesis: Genesis,
+        me: PeerId,
+        *,
+        aggregator: Aggregator,
+        policy: ValidatorPolicy,
+        limits: WireLimits,
+        deadlines: Deadlines,
+        state: State,
+    ) -> None:
+        self.genesis = genesis
+        self.me = me
+        self.aggregator = aggregator
+        self.policy = policy
+        self.limits = limits
+        self.deadlines = deadlines
+        self.state = state
+        self.now = 0.0
+        self.effects: list[Effect] = []
+
+    @property
+    def attempt(self) -> Attempt:
+        """The attempt under way; there is one from the start of the run to its end."""
+        attempt = self.state.attempt
+        assert attempt is not None, "an attempt was asked for before the run started"
+        return attempt
+
+    @property
+    def is_protected(self) -> bool:
+        """Whether anything is checked at all."""
+        return self.genesis.protection is Protection.FULL
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """The stages of every attempt of this run."""
+        return tuple(Stage) if self.is_protected else UNPROTECTED_STAGES
+
+    @property
+    def others(self) -> tuple[PeerId, ...]:
+        """The roster without me."""
+        return tuple(peer for peer in self.attempt.base.roster if peer != self.me)
+
+    def names(self, peers: Sequence[PeerId]) -> str:
+        """Peers as people call them."""
+        known = dict(zip(self.genesis.peers, self.genesis.names, strict=True))
+        return ", ".join(known.get(peer, short(peer)) for peer in peers)
+
+    def layout(self, attempt: Attempt) -> Layout:
+        """How that attempt's gradients are dealt."""
+        return Layout(self.genesis.dimension, self.genesis.block, len(attempt.base.workers))
+
+    def find_attempt(self, head: Digest) -> Attempt | None:
+        """The present or a remembered attempt on a head."""
+        if head == self.attempt.base.head:
+            return self.attempt
+        return self.state.past.get(head)
+
+    def emit(self, *effects: Effect) -> None:
+        """Append to what is to be done."""
+        self.effects += effects
+
+    def request(self, name: str, effect: Effect) -> None:
+        """Ask for a computation once an attempt."""
+        if name not in self.attempt.requested:
+            self.attempt.requested.add(name)
+            self.emit(effect)
+
+    def broadcast(self, stage: Stage, message: Message) -> None:
+        """Send my message of a stage, once."""
+        self.attempt.sent.add(stage)
+        payload = encode_payload(message)
+        head = self.attempt.base.head
+        self.emit(Broadcast(head=head, stage=stage, payload=payload, to=self.others))
+
+    def decode(self, signed: Signed) -> Message:
+        """The typed message; raises WireError."""
+        return decode_payload(signed.stage, signed.payload, self.limits)
+
+    def stop(self, code: int, reason: str, peers: tuple[PeerId, ...] = ()) -> None:
+        """End the run here."""
+        if not self.state.stopped:
+            self.state.stopped = True
+            self.emit(Stop(code=code, reason=reason, peers=peers))
+
+
+def encode(value: msgspec.Struct) -> bytes:
+    """Canonical bytes of a record or of the state."""
+    return msgspec.msgpack.encode(value, order="deterministic")

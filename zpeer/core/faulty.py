@@ -1,0 +1,83 @@
+"""Faults that all see in a complete set: what each stage's bodies say against their senders."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from zpeer.core.bodies import Shape, find_problem
+from zpeer.errors import WireError
+from zpeer.faults import FaultKind
+from zpeer.messages import Check, Stage
+from zpeer.record import Departure
+
+if TYPE_CHECKING:
+    from zpeer.core.context import Context
+    from zpeer.core.state import Attempt
+    from zpeer.ids import Digest, PeerId
+    from zpeer.messages import Message
+
+
+def make_shape(context: Context, attempt: Attempt, sender: PeerId, *, void: bool) -> Shape:
+    """What the sender's body is held against at this point of the attempt."""
+    layout = context.layout(attempt)
+    projected = attempt.projected
+    return Shape(
+        attempt.base,
+        sender,
+        void=void,
+        protected=context.is_protected,
+        directions=context.genesis.directions,
+        lengths=tuple(layout.length(part) for part in range(layout.parts)),
+        direction_norms=projected.direction_norms if projected else (),
+        weight=context.aggregator.weight,
+        reports=get_reports(context),
+        projected=attempt.has_projections,
+    )
+
+
+def get_reports(context: Context) -> frozenset[tuple[PeerId, PeerId, Digest, Digest]]:
+    """The reports of the attempt before: what their targets may accuse now."""
+    if not context.state.order:
+        return frozenset()
+    before = context.state.past[context.state.order[-1]]
+    return frozenset(
+        (signed.sender, report.target, report.attempt, report.gradient)
+        for signed in before.members(Stage.CHECK)
+        if isinstance(check := get_valid(context, before, Stage.CHECK, signed.sender), Check)
+        for report in check.reports
+    )
+
+
+def judge_bodies(context: Context, stage: Stage, *, voids: bool) -> None:
+    """Note who signed a body that is not valid for its slot."""
+    attempt = context.attempt
+    void = attempt.void
+    for signed in attempt.members(stage):
+        try:
+            message = context.decode(signed)
+        except WireError:
+            problem = "does not decode"
+        else:
+            shape = make_shape(context, attempt, signed.sender, void=void)
+            problem = find_problem(message, shape)
+        if problem:
+            note(context, signed.sender, FaultKind.INVALID_BODY, voids=voids)
+            attempt.invalid.add(bytes([stage]) + signed.sender)
+
+
+def note(context: Context, peer: PeerId, fault: FaultKind, *, voids: bool, part: int = -1) -> None:
+    """Note a fault that all see."""
+    attempt = context.attempt
+    attempt.depart(Departure(peer=peer, fault=fault, attempt=attempt.base.head, part=part))
+    attempt.void = attempt.void or voids
+
+
+def get_valid(context: Context, attempt: Attempt, stage: Stage, peer: PeerId) -> Message | None:
+    """The peer's message of a judged stage; None if it was not valid."""
+    signed = attempt.signed(stage, peer)
+    if signed is None or bytes([stage]) + peer in attempt.invalid:
+        return None
+    try:
+        return context.decode(signed)
+    except WireError:
+        return None

@@ -1,0 +1,163 @@
+"""The core: events and a time go in, a flat ordered list of effects comes out. Nothing else
+happens.
+
+The table says who takes what. After every event `advance` goes as far as what has come in allows,
+so no handler has to think of what might follow from it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, assert_never
+
+import msgspec
+
+from zpeer import events
+from zpeer.core import broadcast, judge, step
+from zpeer.core.context import Context, encode
+from zpeer.core.state import Arrival, State
+from zpeer.ids import number
+
+if TYPE_CHECKING:
+    from zpeer.effects import Effect
+    from zpeer.events import Event
+    from zpeer.genesis import Deadlines, Genesis
+    from zpeer.ids import Digest, PeerId
+    from zpeer.interfaces import Aggregator, ValidatorPolicy
+    from zpeer.wire import WireLimits
+
+
+class Core:
+    """One peer's protocol. Deterministic: equal events at equal times give equal effects."""
+
+    def __init__(
+        self,
+        genesis: Genesis,
+        me: PeerId,
+        *,
+        aggregator: Aggregator,
+        policy: ValidatorPolicy,
+        limits: WireLimits,
+        deadlines: Deadlines,
+    ) -> None:
+        self._context = Context(
+            genesis,
+            me,
+            aggregator=aggregator,
+            policy=policy,
+            limits=limits,
+            deadlines=deadlines,
+            state=State(),
+        )
+
+    @classmethod
+    def restore(
+        cls,
+        snapshot: bytes,
+        genesis: Genesis,
+        me: PeerId,
+        *,
+        aggregator: Aggregator,
+        policy: ValidatorPolicy,
+        limits: WireLimits,
+        deadlines: Deadlines,
+    ) -> Core:
+        """A core that goes on from a snapshot; raises msgspec.ValidationError or DecodeError."""
+        core = cls(
+            genesis, me, aggregator=aggregator, policy=policy, limits=limits, deadlines=deadlines
+        )
+        core._context.state = msgspec.msgpack.decode(snapshot, type=State)
+        return core
+
+    def snapshot(self) -> bytes:
+        """The whole state, canonical; valid between any two events."""
+        return encode(self._context.state)
+
+    @property
+    def head(self) -> Digest:
+        """The head the present attempt builds on; the run id before the start."""
+        attempt = self._context.state.attempt
+        return attempt.base.head if attempt else self._context.genesis.run
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether the core is done."""
+        return self._context.state.stopped
+
+    def handle(self, event: Event, now: float) -> list[Effect]:
+        """What is to be done about an event, in order."""
+        context = self._context
+        if context.state.stopped:
+            return self._after_the_end(event)
+        context.now = now
+        context.effects = []
+        if isinstance(event, events.Started):
+            step.start(context)
+        elif context.state.attempt is None:
+            return []
+        else:
+            dispatch(context, event)
+        step.advance(context)
+        return context.effects
+
+    def _after_the_end(self, event: Event) -> list[Effect]:
+        """Even a stopped peer shows its sets: others may need them to see who lied."""
+        context = self._context
+        context.effects = []
+        if isinstance(event, events.SetRequested) and context.state.attempt is not None:
+            broadcast.on_set_requested(context, event)
+        return context.effects
+
+
+def dispatch(context: Context, event: Event) -> None:  # noqa: C901, PLR0912 - one table
+    """Hand an event to whom it concerns."""
+    attempt = context.attempt
+    match event:
+        case events.Started():
+            pass
+        case events.MessageReceived(signed=signed):
+            broadcast.on_message(context, signed)
+        case events.SetRequested():
+            broadcast.on_set_requested(context, event)
+        case events.SetReceived():
+            broadcast.on_set_received(context, event)
+        case events.ProofReceived():
+            broadcast.on_proof_received(context, event)
+        case events.PartArrived(head=head, sender=sender):
+            broadcast.take_arrival(context, head, sender, broadcast.KIND_PART, arrival_of(event))
+        case events.ResultArrived(head=head, sender=sender):
+            broadcast.take_arrival(context, head, sender, broadcast.KIND_RESULT, arrival_of(event))
+        case events.BlobArrived():
+            judge.on_blob(context, event.digest, arrival_of(event))
+        case events.BlobRequested():
+            judge.on_blob_requested(context, event)
+        case events.SecretDrawn():
+            if event.head == attempt.base.head:
+                attempt.secret = event.secret
+        case events.PartsComputed():
+            if event.head == attempt.base.head:
+                attempt.own_parts = event.digests
+        case events.PartAggregated():
+            if event.head == attempt.base.head:
+                attempt.own_result = event.digest
+        case events.Projected():
+            if event.head == attempt.base.head:
+                attempt.projected = event
+        case events.Updated():
+            if event.head == attempt.base.head:
+                attempt.parameters_after = event.parameters
+                attempt.optimizer_after = event.optimizer
+        case events.Recomputed():
+            attempt.recomputed[event.head + event.target] = event
+        case events.BlobProjected():
+            attempt.blobs_projected[event.blob] = event
+        case events.AverageTested():
+            attempt.averages_tested[event.head + number(event.part)] = event
+        case events.TimerFired():
+            step.on_timer(context)
+        case _:
+            assert_never(event)
+
+
+def arrival_of(event: events.PartArrived | events.ResultArrived | events.BlobArrived) -> Arrival:
+    """What the shell said about bytes."""
+    return Arrival(event.digest, event.size_bytes, event.finite)

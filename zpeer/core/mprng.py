@@ -1,0 +1,43 @@
+"""The multi-party random number generator: Blum's coin toss for n players, with a chain of two
+secrets.
+
+Every peer commits to c_i, which hides b_i, which hides a_i. REVEAL opens the b_i: r = H(xor b_i)
+gives the directions of this step and the seeds of the next. CHECK opens the a_i: q = H(xor a_i)
+makes the draws, which nobody may know before all PROJECTIONS are in (section 2, *The draw is made
+last*). Each is uniform if one player is honest.
+"""
+
+from __future__ import annotations
+
+from functools import reduce
+from typing import TYPE_CHECKING
+
+from zpeer.ids import NOTHING, Digest, PeerId, digest, number, xor
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+def compute_share(head: Digest, peer: PeerId, secret: Digest) -> Digest:
+    """b_i of a_i. The head stands for run, step and attempt."""
+    return digest("zpeer/share", head, peer, secret)
+
+
+def compute_commitment(head: Digest, peer: PeerId, share: Digest) -> Digest:
+    """c_i of b_i."""
+    return digest("zpeer/commitment", head, peer, share)
+
+
+def compute_beacon(shares: Iterable[Digest]) -> Digest:
+    """r of the shares that open their commitments."""
+    return digest("zpeer/beacon", reduce(xor, shares, NOTHING))
+
+
+def compute_secret_beacon(secrets: Iterable[Digest]) -> Digest:
+    """q of the secrets that open their shares."""
+    return digest("zpeer/draw", reduce(xor, secrets, NOTHING))
+
+
+def compute_batch_seed(seed_beacon: Digest, step: int, peer: PeerId) -> Digest:
+    """xi_i: the peer's minibatch of a step, the same in every attempt (section 1)."""
+    return digest("zpeer/batch", seed_beacon, number(step), peer)

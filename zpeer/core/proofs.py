@@ -1,0 +1,145 @@
+"""What is written down when a peer is banned: enough for a stranger with the run file to judge
+alone.
+
+So that nobody can sign a second story afterwards and frame an honest peer, evidence holds, besides
+the accused's own messages, only messages of sets whose digest the accused itself signed as an echo
+(section 3, first paragraphs). The accused echoed every complete set of an attempt it took part in.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from zpeer.core.judge import get_commits, is_recomputed
+from zpeer.core.verify import get_result
+from zpeer.effects import WriteEvidence
+from zpeer.faults import FaultKind, is_ban
+from zpeer.ids import NOTHING, Digest
+from zpeer.messages import Signed, Stage
+
+if TYPE_CHECKING:
+    from zpeer.core.context import Context
+    from zpeer.core.state import Attempt
+    from zpeer.record import Departure, Matter, Record
+
+RECOMPUTED = (FaultKind.WRONG_GRADIENT, FaultKind.WRONG_REPORT, FaultKind.CONCEALED_PROJECTION)
+
+
+def write_bans(context: Context, record: Record, before: tuple[Matter, ...]) -> None:
+    """Write evidence for every ban of a record that has become final; `before`: the matters it
+    decided."""
+    for departure in record.departures:
+        if is_ban(departure.fault):
+            write_evidence(context, departure, matter=find_matter(departure, before))
+
+
+def find_matter(departure: Departure, matters: tuple[Matter, ...]) -> Matter | None:
+    """The matter that a ban decided; None where all saw the fault themselves."""
+    for matter in matters:
+        accusation = matter.accusation
+        if departure.fault is FaultKind.FALSE_ACCUSATION:
+            if (matter.accuser, matter.made) == (departure.peer, departure.attempt) and (
+                accusation.accused,
+                accusation.part,
+            ) == (departure.accuser, departure.part):
+                return matter
+        elif (accusation.fault, accusation.accused, accusation.attempt, accusation.part) == (
+            departure.fault,
+            departure.peer,
+            departure.attempt,
+            departure.part,
+        ):
+            return matter
+    return None
+
+
+def write_evidence(
+    context: Context,
+    departure: Departure,
+    *,
+    messages: tuple[Signed, ...] = (),
+    matter: Matter | None = None,
+) -> None:
+    """Collect what the fault rests on."""
+    about = matter.accusation.attempt if matter else departure.attempt
+    attempt = context.find_attempt(about)
+    if attempt is None:
+        return
+    statements = messages or collect_statements(context, departure, matter)
+    spoken = [context.find_attempt(head) for head in dict.fromkeys(s.head for s in statements)]
+    attempts = [attempt, *[other for other in spoken if other and other is not attempt]]
+    context.emit(
+        WriteEvidence(
+            departure=departure,
+            records=tuple(each.base.record for each in attempts if each.base.record),
+            sets=collect_sets(context, attempt),
+            messages=statements,
+            blobs=collect_blobs(context, attempt, departure, matter),
+            results=collect_results(context, attempt, departure),
+            parameters=attempt.base.parameters if needs_parameters(matter) else NOTHING,
+        )
+    )
+
+
+def collect_sets(context: Context, attempt: Attempt) -> tuple[tuple[Signed, ...], ...]:
+    """All complete sets of the attempt, in stage order."""
+    return tuple(attempt.members(stage) for stage in context.stages if stage in attempt.sets)
+
+
+def collect_statements(
+    context: Context, departure: Departure, matter: Matter | None
+) -> tuple[Signed, ...]:
+    """The accused's own words outside those sets: a CHECK with a false accusation or a wrong
+    report."""
+    if departure.fault is FaultKind.FALSE_ACCUSATION and matter is not None:
+        attempt = context.find_attempt(matter.made)
+    elif departure.fault is FaultKind.WRONG_REPORT:
+        attempt = find_reporting_attempt(context, matter)
+    else:
+        attempt = None
+    signed = attempt.signed(Stage.CHECK, departure.peer) if attempt else None
+    return (signed,) if signed else ()
+
+
+def find_reporting_attempt(context: Context, matter: Matter | None) -> Attempt | None:
+    """The attempt before the one in which the target accused the report."""
+    accusing = context.find_attempt(matter.made) if matter else None
+    if accusing is None:
+        return None
+    order = context.state.order
+    place = order.index(accusing.base.head) if accusing.base.head in order else len(order)
+    return context.state.past[order[place - 1]] if place > 0 else None
+
+
+def collect_blobs(
+    context: Context, attempt: Attempt, departure: Departure, matter: Matter | None
+) -> tuple[Digest, ...]:
+    """Published bytes: the part in question, or every row of an averaging."""
+    if matter is None or is_recomputed(matter.accusation):
+        return ()
+    if departure.fault is FaultKind.WRONG_AVERAGE:
+        commits = get_commits(context, attempt, departure.part)
+        return tuple(blob for blob in commits if blob != NOTHING)
+    return (matter.accusation.evidence,)
+
+
+def collect_results(context: Context, attempt: Attempt, departure: Departure) -> tuple[Digest, ...]:
+    """The aggregate in question; all of them where a whole row of projections is judged."""
+    if departure.part >= 0 and departure.part < len(attempt.base.workers):
+        owners = attempt.base.workers[departure.part : departure.part + 1]
+    elif departure.fault in (FaultKind.FALSE_ACCUSATION, FaultKind.WRONG_PROJECTION):
+        owners = attempt.base.workers
+    else:
+        owners = ()
+    results = (get_result(context, attempt, owner) for owner in owners)
+    return tuple(result for result in results if result is not None)
+
+
+def needs_parameters(matter: Matter | None) -> bool:
+    """Whether a gradient has to be computed again to judge."""
+    if matter is None:
+        return False
+    accusation = matter.accusation
+    return accusation.fault in RECOMPUTED or (
+        accusation.fault is FaultKind.WRONG_PROJECTION and accusation.evidence == NOTHING
+    )

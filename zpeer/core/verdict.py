@@ -1,0 +1,191 @@
+"""VERDICT: the record everybody arrives at, and what becomes final by n equal verdicts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from zpeer.core.adjudicate import Judgement, adjudicate
+from zpeer.core.draw import assign_duties, split_lapsed, validators_in_force
+from zpeer.core.limits import follow, measure_typical
+from zpeer.core.verify import get_stated
+from zpeer.errors import WireError
+from zpeer.ids import NOTHING, Digest, PeerId, digest
+from zpeer.messages import PROTOCOL_VERSION, Stage, Verdict
+from zpeer.record import Draw, Outcome, Record
+
+if TYPE_CHECKING:
+    from zpeer.core.context import Context
+    from zpeer.messages import Message
+
+
+class VerdictStage:
+    """All sets in, one digest out."""
+
+    stage = Stage.VERDICT
+
+    @staticmethod
+    def prepare(context: Context) -> None:
+        """The update was asked for as soon as it was known that the step counts."""
+
+    @staticmethod
+    def compose(context: Context) -> Message | None:
+        """The digest of the record, once the parameters after it are known."""
+        attempt = context.attempt
+        attempt.outcome = get_outcome(context)
+        if attempt.outcome is Outcome.COUNTED and attempt.parameters_after == NOTHING:
+            return None
+        record = make_record(context)
+        attempt.verdict = msgspec.msgpack.encode(record)
+        return Verdict(attempt.sets[context.stages[-2]], record.head)
+
+    @staticmethod
+    def on_sent(context: Context) -> None:
+        """Nothing follows it."""
+
+    @staticmethod
+    def on_set(context: Context) -> None:
+        """Equal verdicts are checked by the caller, who commits (see `step.py`)."""
+
+    @staticmethod
+    def awaited(context: Context) -> list[str]:
+        """What of my own is missing."""
+        attempt = context.attempt
+        is_waiting = attempt.outcome is Outcome.COUNTED and attempt.parameters_after == NOTHING
+        return ["my update of the parameters"] if is_waiting else []
+
+
+def find_other_verdicts(context: Context) -> list[PeerId]:
+    """Who signed the digest of another record, or none that decodes."""
+    attempt = context.attempt
+    mine = decode_record(attempt.verdict).head
+    others = []
+    for signed in attempt.members(Stage.VERDICT):
+        try:
+            message = context.decode(signed)
+        except WireError:
+            message = None
+        if not isinstance(message, Verdict) or message.record != mine:
+            others.append(signed.sender)
+    return others
+
+
+def decode_record(data: bytes) -> Record:
+    """A record from its own encoding."""
+    return msgspec.msgpack.decode(data, type=Record)
+
+
+def get_outcome(context: Context) -> Outcome:
+    """What becomes of the attempt: known once its PROJECTIONS are judged."""
+    attempt = context.attempt
+    if attempt.base.closing:
+        return Outcome.CLOSING
+    return Outcome.VOID if attempt.void else Outcome.COUNTED
+
+
+def make_record(context: Context) -> Record:
+    """The record of the attempt, from its sets alone."""
+    attempt = context.attempt
+    base = attempt.base
+    judgement = adjudicate(context)
+    gone = {departure.peer for departure in judgement.departures}
+    roster = tuple(peer for peer in base.roster if peer not in gone)
+    is_counted = attempt.outcome is Outcome.COUNTED
+    counted = base.counted + is_counted
+    draws, lapsed = split_lapsed(update_draws(context, judgement), counted, len(base.roster))
+    draw_beacon = attempt.secret_beacon if is_counted else base.draw_beacon
+    validators = choose_validators(context, roster, draw_beacon, counted)
+    typical, window = update_typical(context)
+    return Record(
+        version=PROTOCOL_VERSION,
+        previous=base.head,
+        step=base.step,
+        attempt=base.attempt,
+        outcome=get_outcome(context),
+        counted=counted,
+        parameters=attempt.parameters_after if is_counted else base.parameters,
+        optimizer=attempt.optimizer_after if is_counted else NOTHING,
+        roster=roster,
+        seed_beacon=get_seed_beacon(context) if is_counted else base.seed_beacon,
+        draw_beacon=draw_beacon,
+        beacon=attempt.beacon,
+        secret_beacon=attempt.secret_beacon,
+        validators=validators,
+        duties=assign_duties(validators, draws, judgement.matters),
+        draws=draws,
+        matters=tuple(judgement.matters),
+        typical=typical,
+        typical_window=window,
+        delta_floor=0.0 if is_counted else judgement.delta_floor,
+        sets=tuple(attempt.sets[stage] for stage in context.stages[:-1]),
+        departures=tuple(judgement.departures),
+        lapsed=lapsed,
+    )
+
+
+def get_seed_beacon(context: Context) -> Digest:
+    """r of this step; without the MPRNG (unprotected) something that at least changes."""
+    if context.is_protected:
+        return context.attempt.beacon
+    return digest("zpeer/unprotected", context.attempt.base.head)
+
+
+def choose_validators(
+    context: Context, roster: tuple[PeerId, ...], beacon: Digest, counted: int
+) -> tuple[PeerId, ...]:
+    """The first m in drawn order; everybody once there are no more steps; nobody without
+    protection."""
+    if not context.is_protected or beacon == NOTHING:
+        return ()
+    if counted >= context.genesis.steps:
+        return context.policy.validators(beacon, roster, len(roster))
+    count = validators_in_force(context.genesis.validators, len(roster))
+    return context.policy.validators(beacon, roster, count)
+
+
+def update_draws(context: Context, judgement: Judgement) -> tuple[Draw, ...]:
+    """Close what is reported on, open what is drawn; a ban closes what is open on its peer."""
+    base = context.attempt.base
+    closed = {
+        (report.target, report.attempt)
+        for check in judgement.checks.values()
+        for report in check.reports
+        if report.follows
+    }
+    kept = [draw for draw in base.draws if (draw.target, draw.attempt) not in closed]
+    draws = [*kept, *judgement.reopened, *draw_targets(context)]
+    unique = {(draw.target, draw.attempt): draw for draw in reversed(draws)}
+    return tuple(
+        draw
+        for draw in dict.fromkeys(unique[draw.target, draw.attempt] for draw in draws)
+        if not judgement.is_banned(draw.target)
+    )
+
+
+def draw_targets(context: Context) -> list[Draw]:
+    """m fresh targets among the workers; all of them after the last step."""
+    attempt = context.attempt
+    base = attempt.base
+    if not context.is_protected or not base.workers:
+        return []
+    is_counted = attempt.outcome is Outcome.COUNTED
+    is_last = is_counted and base.counted + 1 >= context.genesis.steps
+    drawn = validators_in_force(context.genesis.validators, len(base.roster))
+    count = len(base.workers) if is_last else drawn
+    targets = context.policy.targets(attempt.secret_beacon, base.workers, count)
+    opened = base.counted + is_counted
+    return [Draw(target, base.head, base.step, is_counted, opened) for target in targets]
+
+
+def update_typical(context: Context) -> tuple[float, tuple[float, ...]]:
+    """The typical norm follows the norms of counted steps; without projections it stays."""
+    attempt = context.attempt
+    base = attempt.base
+    if attempt.outcome is not Outcome.COUNTED or not context.is_protected:
+        return base.typical, base.typical_window
+    stated = [get_stated(context, attempt, worker) for worker in base.workers]
+    norms = [[scalars.norm for scalars in row] for row in stated]
+    measured = measure_typical(norms, context.layout(attempt))
+    window = (*base.typical_window, measured)[-context.genesis.typical_window :]
+    return follow(base.typical, window, context.genesis.typical_growth), window
