@@ -1,0 +1,437 @@
+"""A swarm of cores in one process, with arithmetic in plain Python: small enough to follow by hand.
+
+Every number is real (gradients from seeds, means, projections, digests), only the vectors are short and signatures
+are taken for granted. A `Toy` is the shell of one peer; tests lie by replacing its methods or its effects.
+"""
+
+from __future__ import annotations
+
+import heapq
+import struct
+from math import fsum, hypot, inf, isfinite
+from typing import TYPE_CHECKING
+
+from zpeer import effects as fx
+from zpeer import events as ev
+from zpeer.core.limits import scale
+from zpeer.core.machine import Core
+from zpeer.genesis import Deadlines, Genesis, Protection
+from zpeer.ids import NOTHING, Digest, PeerId, digest, digest_bytes, number
+from zpeer.messages import Signed
+from zpeer.parts import Layout
+from zpeer.wire import WireLimits
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from zpeer.record import Record
+
+DIMENSION = 24
+BLOCK = 2
+DIRECTIONS = 2
+STAGE_SECONDS = 10.0
+
+
+def peer(place: int) -> PeerId:
+    """A peer's id that sorts and prints in order."""
+    return PeerId(bytes([place]) * 32)
+
+
+def to_bytes(values: Iterable[float]) -> bytes:
+    """Little-endian float32."""
+    listed = list(values)
+    return struct.pack(f"<{len(listed)}f", *listed)
+
+
+def to_floats(data: bytes) -> list[float]:
+    """And back."""
+    return list(struct.unpack(f"<{len(data) // 4}f", data))
+
+
+class Clip:
+    """CenteredClip by plain iteration on short vectors; a radius of infinity is the mean."""
+
+    verification = "residual"
+
+    def __init__(self, radius: float = inf) -> None:
+        self._radius = radius
+
+    def radius(self, typical: float) -> float:
+        return self._radius
+
+    def weight(self, norm: float, radius: float) -> float:
+        return min(1.0, radius / norm) if norm > 0 else 1.0
+
+
+class ByHash:
+    """Validators and targets by hash, as the protocol says."""
+
+    def validators(
+        self, beacon: Digest, roster: Sequence[PeerId], count: int
+    ) -> tuple[PeerId, ...]:
+        return tuple(sorted(roster, key=lambda p: digest("validator", beacon, p))[:count])
+
+    def targets(self, beacon: Digest, workers: Sequence[PeerId], count: int) -> tuple[PeerId, ...]:
+        return tuple(sorted(workers, key=lambda p: digest("target", beacon, p))[:count])
+
+
+def make_genesis(n: int, steps: int = 4, validators: int = 1, **changes: object) -> Genesis:
+    """A run of n peers."""
+    fields = {
+        "run": digest("toy run", number(n)),
+        "peers": tuple(peer(i) for i in range(n)),
+        "names": tuple(f"peer-{i}" for i in range(n)),
+        "dimension": DIMENSION,
+        "block": BLOCK,
+        "steps": steps,
+        "validators": validators,
+        "parameters": digest_bytes(to_bytes([0.0] * DIMENSION)),
+        "typical_norm": 1.0,
+        "delta_multiple": 8.0,
+        "directions": DIRECTIONS,
+        "protection": Protection.FULL,
+    }
+    return Genesis(**{**fields, **changes})  # type: ignore[arg-type]
+
+
+class Toy:
+    """The shell of one peer: plain Python arithmetic and dictionaries of bytes."""
+
+    def __init__(self, genesis: Genesis, me: PeerId, radius: float) -> None:
+        self.genesis = genesis
+        self.me = me
+        self.clip = Clip(radius)
+        self.core = Core(
+            genesis,
+            me,
+            aggregator=self.clip,  # type: ignore[arg-type]
+            policy=ByHash(),
+            limits=WireLimits(len(genesis.peers), genesis.directions),
+            deadlines=Deadlines(STAGE_SECONDS, STAGE_SECONDS, STAGE_SECONDS),
+        )
+        self.parts: dict[bytes, list[bytes]] = {}
+        self.rows: dict[tuple[bytes, bytes], bytes] = {}
+        self.results: dict[tuple[bytes, bytes], bytes] = {}
+        self.blobs: dict[bytes, bytes] = {}
+        self.records: list[Record] = []
+        self.evidence: list[fx.WriteEvidence] = []
+        self.stop: fx.Stop | None = None
+        self.timer = inf
+
+    # --- arithmetic -----------------------------------------------------------------------------------------
+
+    def honest_gradient(self, parameters: Digest, seed: Digest) -> list[float]:
+        """A common direction and noise, from the seed."""
+        noise = [b for k in range(4) for b in digest("noise", parameters, seed, number(k))]
+        return [1.0 + (b - 128) / 256 for b in noise[: self.genesis.dimension]]
+
+    def gradient(self, parameters: Digest, seed: Digest) -> list[float]:
+        """What this peer commits to."""
+        return self.honest_gradient(parameters, seed)
+
+    def deal(self, gradient: Sequence[float], parts: int) -> list[bytes]:
+        """Blocks round robin."""
+        dealt: list[list[float]] = [[] for _ in range(parts)]
+        for block, start in enumerate(range(0, len(gradient), BLOCK)):
+            dealt[block % parts] += gradient[start : start + BLOCK]
+        return [to_bytes(part) for part in dealt]
+
+    def aggregate(self, rows: Sequence[Sequence[float]], radius: float) -> list[float]:
+        """Fixed point of the clipped mean."""
+        point = [fsum(column) / len(rows) for column in zip(*rows, strict=True)]
+        for _ in range(2000 if radius < inf else 0):
+            shift = [0.0] * len(point)
+            for row in rows:
+                gap = [a - b for a, b in zip(row, point, strict=True)]
+                weight = self.clip.weight(hypot(*gap), radius)
+                shift = [s + weight * g / len(rows) for s, g in zip(shift, gap, strict=True)]
+            point = [p + s for p, s in zip(point, shift, strict=True)]
+        return point
+
+    def directions(self, beacon: Digest, part: int, length: int) -> list[list[float]]:
+        """Random vectors from the beacon."""
+        return [
+            [
+                digest("z", beacon, number(part), number(k), number(i))[0] / 128 - 1
+                for i in range(length)
+            ]
+            for k in range(self.genesis.directions)
+        ]
+
+    def scalars(
+        self, row: Sequence[float], point: Sequence[float], radius: float, z: list[list[float]]
+    ) -> ev.Scalars:
+        """Projections of the clipped residual, and the norm of the difference."""
+        gap = [a - b for a, b in zip(row, point, strict=True)]
+        norm = hypot(*gap)
+        weight = self.clip.weight(norm, radius)
+        sums = tuple(fsum(weight * g * d for g, d in zip(gap, each, strict=True)) for each in z)
+        return ev.Scalars(sums, norm)
+
+    # --- effects --------------------------------------------------------------------------------------------
+
+    def compute(self, effect: fx.Computation) -> ev.Event:
+        """Carry out a computation."""
+        match effect:
+            case fx.DrawSecret(head=head):
+                return ev.SecretDrawn(head, digest("secret", self.me, head))
+            case fx.ComputeParts():
+                gradient = self.gradient(effect.parameters, effect.batch_seed)
+                self.parts[effect.head] = self.deal(gradient, effect.parts)
+                digests = tuple(digest_bytes(p) for p in self.parts[effect.head])
+                return ev.PartsComputed(effect.head, digests)
+            case fx.AggregatePart():
+                rows = self.get_rows(effect.head, effect.part, effect.rows)
+                data = to_bytes(self.aggregate(rows, effect.radius))
+                self.results[effect.head, self.me] = data
+                return ev.PartAggregated(effect.head, digest_bytes(data))
+            case fx.Project():
+                return self.project(effect)
+            case fx.Recompute():
+                return self.recompute(effect)
+            case fx.ProjectBlob():
+                return self.project_blob(effect)
+            case fx.TestAverage():
+                return self.test_average(effect)
+            case fx.Update():
+                owners = [self.results[effect.head, owner] for owner in effect.workers]
+                return ev.Updated(
+                    effect.head, digest("x", effect.parameters, *owners), digest("o", *owners)
+                )
+
+    def get_rows(
+        self, head: Digest, part: int, rows: tuple[PeerId | None, ...]
+    ) -> list[list[float]]:
+        """Rows of my part, zeros where there is none."""
+        length = len(self.parts[head][part]) // 4
+        found = []
+        for worker in rows:
+            if worker is None:
+                found.append([0.0] * length)
+            elif worker == self.me:
+                found.append(to_floats(self.parts[head][part]))
+            else:
+                found.append(to_floats(self.rows[head, worker]))
+        return found
+
+    def project(self, effect: fx.Project) -> ev.Projected:
+        """My row and my column."""
+        results = [to_floats(self.results[effect.head, owner]) for owner in effect.workers]
+        zs = [self.directions(effect.beacon, j, len(v)) for j, v in enumerate(results)]
+        row: list[ev.Scalars] = []
+        column: list[ev.Scalars] = []
+        if effect.part >= 0:
+            mine = self.parts[effect.head]
+            row = [
+                self.scalars(to_floats(mine[j]), v, effect.radii[j], zs[j])
+                for j, v in enumerate(results)
+            ]
+            j = effect.part
+            column = [
+                self.scalars(each, results[j], effect.radii[j], zs[j])
+                for each in self.get_rows(effect.head, j, effect.rows)
+            ]
+        return ev.Projected(
+            effect.head,
+            tuple(row),
+            tuple(column),
+            tuple(hypot(*v) for v in results),
+            tuple(tuple(hypot(*z) for z in each) for each in zs),
+        )
+
+    def recompute(self, effect: fx.Recompute) -> ev.Recomputed:
+        """Another's honest gradient."""
+        gradient = self.honest_gradient(effect.parameters, effect.batch_seed)
+        parts = self.deal(gradient, len(effect.workers))
+        row = []
+        for j, owner in enumerate(effect.workers if effect.radii else ()):
+            v = to_floats(self.results[effect.head, owner])
+            z = self.directions(effect.beacon, j, len(v))
+            row.append(self.scalars(to_floats(parts[j]), v, effect.radii[j], z))
+        return ev.Recomputed(
+            effect.head,
+            effect.target,
+            tuple(digest_bytes(p) for p in parts),
+            tuple(row),
+            tuple(digest("report", v, to_bytes(gradient)) for v in effect.validators),
+        )
+
+    def project_blob(self, effect: fx.ProjectBlob) -> ev.BlobProjected:
+        """A published part."""
+        data = self.find_blob(effect.blob)
+        v = to_floats(self.results[effect.head, effect.owner])
+        usable = len(data) == 4 * len(v) and all(isfinite(x) for x in to_floats(data))
+        z = self.directions(effect.beacon, effect.part, len(v))
+        scalars = self.scalars(to_floats(data), v, effect.radius, z) if usable else None
+        return ev.BlobProjected(effect.head, effect.part, effect.blob, scalars)
+
+    def test_average(self, effect: fx.TestAverage) -> ev.AverageTested:
+        """Published rows against their aggregate."""
+        v = to_floats(self.results[effect.head, effect.owner])
+        total = [0.0] * len(v)
+        norms = []
+        for blob in effect.blobs:
+            row = to_floats(self.find_blob(blob)) if blob else [0.0] * len(v)
+            gap = [a - b for a, b in zip(row, v, strict=True)]
+            norms.append(hypot(*gap))
+            weight = self.clip.weight(norms[-1], effect.radius)
+            total = [t + weight * g for t, g in zip(total, gap, strict=True)]
+        return ev.AverageTested(effect.head, effect.part, hypot(*total), tuple(norms))
+
+    def find_blob(self, name: Digest) -> bytes:
+        """Bytes by digest: published ones, or ones I hold anyway."""
+        mine = [part for parts in self.parts.values() for part in parts]
+        everything = [*self.blobs.values(), *self.rows.values(), *mine]
+        return next(data for data in everything if digest_bytes(data) == name)
+
+
+Tamper = "Callable[[Ring, Toy, list[fx.Effect]], list[fx.Effect]]"
+
+
+class Ring:
+    """n toys and the network between them: everything arrives, in order, a millisecond later."""
+
+    def __init__(
+        self,
+        n: int,
+        steps: int = 4,
+        *,
+        radius: float = inf,
+        toys: dict[int, type[Toy]] | None = None,
+        tampers: dict[int, Callable[[Ring, Toy, list[fx.Effect]], list[fx.Effect]]] | None = None,
+        **changes: object,
+    ) -> None:
+        self.genesis = make_genesis(n, steps, **changes)  # type: ignore[arg-type]
+        kinds = toys or {}
+        self.toys = {
+            peer(i): kinds.get(i, Toy)(self.genesis, peer(i), radius) for i in range(n)
+        }
+        self.tampers = {peer(i): tamper for i, tamper in (tampers or {}).items()}
+        self.now = 0.0
+        self.queue: list[tuple[float, int, PeerId, ev.Event]] = []
+        self.count = 0
+        self.trace: list[tuple[float, PeerId, ev.Event, list[fx.Effect]]] = []
+
+    def push(self, to: PeerId, event: ev.Event, delay: float = 0.001) -> None:
+        """Let an event happen to a peer."""
+        self.count += 1
+        heapq.heappush(self.queue, (self.now + delay, self.count, to, event))
+
+    def run(self, limit: int = 200_000) -> Ring:
+        """Until nothing happens any more."""
+        for to in self.toys:
+            self.push(to, ev.Started())
+        while self.step():
+            limit -= 1
+            assert limit > 0, "the ring does not come to an end"
+        return self
+
+    def step(self) -> bool:
+        """One event, or the next timer if nothing else is left."""
+        if not self.queue:
+            waiting = [t for t in self.toys.values() if t.timer < inf and t.stop is None]
+            if not waiting:
+                return False
+            first = min(waiting, key=lambda toy: (toy.timer, toy.me))
+            self.now, first.timer = max(self.now, first.timer), inf
+            self.push(first.me, ev.TimerFired(), 0.0)
+        self.now, _, to, event = heapq.heappop(self.queue)
+        self.deliver(self.toys[to], event)
+        return True
+
+    def deliver(self, toy: Toy, event: ev.Event) -> None:
+        """One event to one core, and what follows."""
+        done = toy.core.handle(event, self.now)
+        self.trace.append((self.now, toy.me, event, done))
+        tamper = self.tampers.get(toy.me)
+        for effect in tamper(self, toy, done) if tamper else done:
+            self.carry_out(toy, effect)
+
+    def sign(self, toy: Toy, effect: fx.Broadcast) -> Signed:
+        """Signatures are taken for granted here."""
+        return Signed(effect.stage, effect.head, toy.me, effect.payload, bytes(64))
+
+    def carry_out(self, toy: Toy, effect: fx.Effect) -> None:  # noqa: C901, PLR0912 - one table
+        """One effect."""
+        match effect:
+            case fx.Broadcast(to=to):
+                signed = self.sign(toy, effect)
+                for each in (*to, toy.me):
+                    self.push(each, ev.MessageReceived(signed))
+            case fx.SendPart(head=head, part=part, to=to):
+                self.send_part(toy, head, to, toy.parts[head][part])
+            case fx.SendResult(head=head, to=to):
+                for each in to:
+                    self.send_result(toy, head, each, toy.results[head, toy.me])
+            case fx.SendBlob(digest=name, to=to):
+                data = toy.find_blob(name)
+                for each in to:
+                    self.toys[each].blobs[name] = data
+                    self.push(each, ev.BlobArrived(name, len(data), is_finite(data)))
+            case fx.SendBlobRequest(digest=name, to=to):
+                for each in to:
+                    self.push(each, ev.BlobRequested(toy.me, name))
+            case fx.SendSetRequest(to=each, head=head, stage=stage):
+                self.push(each, ev.SetRequested(toy.me, head, stage))
+            case fx.SendSet(to=each, head=head, stage=stage, messages=messages):
+                self.push(each, ev.SetReceived(toy.me, head, stage, messages))
+            case fx.SendProof(to=to, first=first, second=second):
+                for each in to:
+                    self.push(each, ev.ProofReceived(first, second))
+            case fx.SetTimer(at=at):
+                toy.timer = at
+            case fx.Decide(record=record):
+                toy.records.append(record)
+            case fx.WriteEvidence():
+                toy.evidence.append(effect)
+            case fx.Stop():
+                toy.stop = effect
+            case fx.Release():
+                pass
+            case _:
+                self.push(toy.me, toy.compute(effect))
+
+    def send_part(self, toy: Toy, head: Digest, to: PeerId, data: bytes) -> None:
+        """Bulk bytes to an owner."""
+        self.toys[to].rows[head, toy.me] = data
+        self.push(
+            to, ev.PartArrived(head, toy.me, digest_bytes(data), len(data), is_finite(data))
+        )
+
+    def send_result(self, toy: Toy, head: Digest, to: PeerId, data: bytes) -> None:
+        """Bulk bytes to everybody."""
+        self.toys[to].results[head, toy.me] = data
+        self.push(
+            to, ev.ResultArrived(head, toy.me, digest_bytes(data), len(data), is_finite(data))
+        )
+
+    # --- what tests look at ---------------------------------------------------------------------------------
+
+    def honest(self, *liars: int) -> list[Toy]:
+        """Everybody else."""
+        return [toy for toy in self.toys.values() if toy.me not in {peer(i) for i in liars}]
+
+    def check_agreement(self, *liars: int) -> list[Record]:
+        """All honest peers hold the same chain; it is returned."""
+        chains = [[record.head for record in toy.records] for toy in self.honest(*liars)]
+        assert all(chain == chains[0] for chain in chains), "honest peers differ"
+        return self.honest(*liars)[0].records
+
+    def departures(self, *liars: int) -> dict[int, str]:
+        """Who left, why, by the agreed chain."""
+        records = self.check_agreement(*liars)
+        return {d.peer[0]: d.fault.name for record in records for d in record.departures}
+
+
+def is_finite(data: bytes) -> bool:
+    """Whether bytes are finite float32 numbers."""
+    return len(data) % 4 == 0 and all(isfinite(x) for x in to_floats(data))
+
+
+def part_lengths(parts: int) -> tuple[int, ...]:
+    """Lengths of the dealt parts."""
+    layout = Layout(DIMENSION, BLOCK, parts)
+    return tuple(layout.length(part) for part in range(parts))
+
+
+__all__ = ["NOTHING", "Ring", "Toy", "make_genesis", "part_lengths", "peer", "scale"]
