@@ -181,16 +181,25 @@ def accuse_target(context: Context, draw: Draw) -> list[Accusation]:
         return [Accusation(FaultKind.WRONG_GRADIENT, draw.target, draw.attempt)]
     if not draw.counted:
         return []
-    accusations = []
-    for part, owner in enumerate(past.base.workers):
-        far = measure_distance(context, past, draw.target, part)
-        if far > ACCUSED:
-            fault = FaultKind.WRONG_PROJECTION
-            accusations.append(Accusation(fault, draw.target, draw.attempt, part))
-        if far > BLAMED and may_blame(context, owner, draw, part):
-            fault = FaultKind.CONCEALED_PROJECTION
-            accusations.append(Accusation(fault, owner, draw.attempt, part, about=draw.target))
-    return accusations
+    far = [
+        measure_distance(context, past, draw.target, part) for part in range(len(past.base.workers))
+    ]
+    wrong = [part for part, gap in enumerate(far) if gap > ACCUSED][:1]
+    blamed = [
+        (part, owner)
+        for part, owner in enumerate(past.base.workers)
+        if far[part] > BLAMED and may_blame(context, owner, draw, part)
+    ]
+    return [
+        *(
+            Accusation(FaultKind.WRONG_PROJECTION, draw.target, draw.attempt, part)
+            for part in wrong  # one is enough: each costs everybody a gradient
+        ),
+        *(
+            Accusation(FaultKind.CONCEALED_PROJECTION, owner, draw.attempt, part, about=draw.target)
+            for part, owner in blamed
+        ),
+    ]
 
 
 def may_blame(context: Context, owner: PeerId, draw: Draw, part: int) -> bool:
