@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from typing import TYPE_CHECKING
-from zlib import crc32
+from zlib import compress, crc32
 
 import pytest
 from hypothesis import given, settings
@@ -18,6 +18,7 @@ from zpeer.errors import LogError, ZpeerError
 from zpeer.events import MessageReceived, TimerFired
 from zpeer.export import export_mcap
 from zpeer.ids import digest
+from zpeer.messages import Signed, Stage
 from zpeer.recording import Recorder, SegmentLimits, digest_core, digest_source, read_log
 from zpeer.zlog import (
     FRAME_BYTES_MAX,
@@ -26,12 +27,14 @@ from zpeer.zlog import (
     Crash,
     Entry,
     Header,
+    Packed,
     Payload,
     PayloadKind,
     SegmentReader,
     Snapshot,
     encode_effects,
     encode_frame,
+    pack_frames,
 )
 
 if TYPE_CHECKING:
@@ -131,7 +134,7 @@ def test_a_torn_tail_is_counted_and_the_rest_is_used(
     assert entries == whole[: len(entries)]
     last_end = max(end for end in ends if end <= kept)
     assert sum(log.dropped.values()) == kept - last_end
-    assert len(entries) == ends.index(last_end) - 1
+    assert len(entries) == (0, 0, 5, 9, 13, 17)[ends.index(last_end)]
 
 
 def frame_ends(data: bytes | bytearray) -> list[int]:
@@ -148,11 +151,11 @@ def test_a_damaged_byte_drops_its_frame_and_what_follows(tmp_path: Path) -> None
     whole = read_entries(path)
     data = bytearray(path.read_bytes())
     ends = frame_ends(data)
-    data[ends[4] + 20] ^= 1
+    data[ends[2] + 20] ^= 1
     path.write_bytes(data)
     log = read_log(path)
-    assert [frame for _, frame in log if isinstance(frame, Entry)] == whole[:3]
-    assert log.dropped == {path: len(data) - ends[4]}
+    assert [frame for _, frame in log if isinstance(frame, Entry)] == whole[:5]
+    assert log.dropped == {path: len(data) - ends[2]}
 
 
 def test_a_length_beyond_the_file_or_the_limit_is_damage_and_allocates_nothing(
@@ -264,6 +267,52 @@ def test_a_directory_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(LogError, match=r"file/ada.000001.zlog: the log cannot be written"):
         Recorder(tmp_path / "file" / "ada", HEADER, b"")
+
+
+def test_an_attempt_costs_less_than_half_of_its_plain_frames(tmp_path: Path) -> None:
+    events = make_events(20)
+    record_counter(tmp_path / "ada", events)
+    core = CounterCore()
+    plain = sum(len(encode_frame(Entry(now, e, core.handle(e, now)))) for now, e in events)
+    assert (tmp_path / "ada.000001.zlog").stat().st_size < plain / 2
+
+
+@pytest.mark.parametrize(
+    "packed",
+    [
+        Packed(10, b"not zlib"),
+        Packed(0, compress(b"")),
+        Packed(1 << 40, compress(b"x")),
+        Packed(7, compress(bytes(8))),
+        Packed(9, compress(bytes(8))),
+        Packed(8, compress(b"\x01" * 8)),
+    ],
+)
+def test_packed_frames_that_are_none_are_refused(tmp_path: Path, packed: Packed) -> None:
+    path = tmp_path / "ada.000001.zlog"
+    path.write_bytes(MAGIC + encode_frame(HEADER) + encode_frame(packed))
+    with pytest.raises(LogError, match=r"ada\.000001\.zlog: at byte \d+: packed frames"):
+        list(read_log(path))
+
+
+def test_packed_frames_do_not_nest(tmp_path: Path) -> None:
+    path = tmp_path / "ada.000001.zlog"
+    inner = pack_frames(encode_frame(Snapshot(b"state")))
+    path.write_bytes(MAGIC + encode_frame(HEADER) + pack_frames(inner))
+    with pytest.raises(LogError, match="packed frames that are none"):
+        list(read_log(path))
+
+
+def test_what_waits_to_be_packed_is_bounded(tmp_path: Path) -> None:
+    core = CounterCore()
+    recorder = Recorder(tmp_path / "ada", HEADER, core.snapshot())
+    event = MessageReceived(Signed(Stage.CHECK, HEADER.genesis.run, PEERS[1], bytes(70_000), b""))
+    for _ in range(4):
+        recorder.entry(0.0, event, [])
+    assert len(read_entries(tmp_path)) == 0
+    recorder.flush()
+    assert len(read_entries(tmp_path)) == 4
+    recorder.close()
 
 
 def test_payloads_come_back_and_large_ones_are_cut(tmp_path: Path) -> None:

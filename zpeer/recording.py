@@ -26,6 +26,7 @@ from zpeer.zlog import (
     Payload,
     Snapshot,
     encode_frame,
+    pack_frames,
     read_log,
     segment_path,
     segments_of,
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
 __all__ = ["Recorder", "SegmentLimits", "digest_core", "digest_source", "read_log"]
 
 BUFFER_BYTES = 1 << 16
+PENDING_BYTES = 1 << 18
+"""Frames that wait to be packed together; what a kill would lose."""
 VOCABULARY = (
     *("ids.py", "parts.py", "faults.py", "messages.py", "record.py", "genesis.py"),
     *("events.py", "effects.py", "wire.py"),
@@ -82,6 +85,7 @@ class Recorder:
         self._events = 0
         self._bytes = 0
         self._decided = False
+        self._pending = bytearray()
         self.cut(snapshot)
 
     @property
@@ -97,7 +101,7 @@ class Recorder:
 
     def entry(self, now: float, event: Event, effects: list[Effect]) -> None:
         """One event the core handled, with all it returned."""
-        self._write(Entry(now, event, effects))
+        self._append(Entry(now, event, effects))
         self._events += 1
         self._decided = any(isinstance(effect, Decide) for effect in effects)
         if self._decided or any(isinstance(effect, Stop) for effect in effects):
@@ -105,7 +109,7 @@ class Recorder:
 
     def crash(self, now: float, event: Event, error: BaseException) -> None:
         """An event the core raised on: our bug, which the log replays."""
-        self._write(Crash(now, event, f"{type(error).__name__}: {error}"))
+        self._append(Crash(now, event, f"{type(error).__name__}: {error}"))
         self.flush()
 
     def payload(
@@ -115,7 +119,9 @@ class Recorder:
         view = memoryview(data).cast("B")
         for offset in range(0, max(1, view.nbytes), PAYLOAD_BYTES_MAX):
             piece = bytes(view[offset : offset + PAYLOAD_BYTES_MAX])
-            self._write(Payload(kind, head, peer, part, offset, view.nbytes, piece))
+            frame = Payload(kind, head, peer, part, offset, view.nbytes, piece)
+            self._pack()
+            self._write(encode_frame(frame))
 
     def cut(self, snapshot: bytes) -> None:
         """Close the segment and open the next one with the core's state."""
@@ -125,14 +131,18 @@ class Recorder:
         self._file = open_private(path)
         self._events = 0
         self._decided = False
-        self._bytes = self._file.write(MAGIC)
-        self._write(self._header)
-        self._write(Snapshot(snapshot))
+        self._bytes = 0
+        self._write(MAGIC + encode_frame(self._header))
+        self._append(Snapshot(snapshot))
         self.flush()
         self._prune()
 
     def flush(self) -> None:
-        """Hand everything to the operating system: it outlives the process, not a power cut."""
+        """Hand everything to the operating system: it outlives the process, not a power cut.
+
+        For the loop to call when it is idle, too: what a peer waits for is what one wants to see.
+        """
+        self._pack()
         if self._file is not None:
             with refusing(self._prefix):
                 self._file.flush()
@@ -140,16 +150,31 @@ class Recorder:
     def close(self) -> None:
         """End the log. Nothing is recorded after it."""
         if self._file is not None:
+            self._pack()
             with refusing(self._prefix):
                 self._file.close()
             self._file = None
 
-    def _write(self, frame: Frame) -> None:
+    def _append(self, frame: Frame) -> None:
+        self._require_open()
+        self._pending += encode_frame(frame)
+        if len(self._pending) > PENDING_BYTES:
+            self._pack()
+
+    def _pack(self) -> None:
+        if self._pending:
+            self._write(pack_frames(bytes(self._pending)))
+            self._pending.clear()
+
+    def _write(self, data: bytes) -> None:
+        file = self._require_open()
+        with refusing(self._prefix):
+            self._bytes += file.write(data)
+
+    def _require_open(self) -> BinaryIO:
         if self._file is None:
             raise LogError(f"{self._prefix}: the log was closed; nothing can be recorded any more")
-        data = encode_frame(frame)
-        with refusing(self._prefix):
-            self._bytes += self._file.write(data)
+        return self._file
 
     def _prune(self) -> None:
         if self._limits.segments_max:

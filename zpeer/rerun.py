@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from zpeer.describe import describe, list_differences
-from zpeer.effects import Decide
+from zpeer.effects import Decide, Stop
 from zpeer.ids import digest_bytes, short
 from zpeer.zlog import Crash, Entry, Payload, Snapshot, encode_effects
 
@@ -92,7 +92,7 @@ class Rerun:
     core: Crank | None = field(default=None, init=False)
     events: int = field(default=0, init=False)
     decided: Digest | None = field(default=None, init=False)
-    """Head of the last recorded record."""
+    """Head of the last recorded record; the one before it if nothing was built on that."""
 
     def __iter__(self) -> Iterator[Turn | Boundary | Payload]:
         for position, frame in self.reader:
@@ -134,10 +134,14 @@ class Rerun:
         differences = self._compare(recorded, replayed)
         if error != expected:
             differences = (describe_errors(expected, error), *differences)
+        self._note_record(recorded)
+        return Turn(position, frame.now, frame.event, recorded, replayed, head, differences, error)
+
+    def _note_record(self, recorded: list[Effect]) -> None:
+        is_end = any(isinstance(effect, Stop) for effect in recorded)
         for effect in recorded:
             if isinstance(effect, Decide):
-                self.decided = effect.record.head
-        return Turn(position, frame.now, frame.event, recorded, replayed, head, differences, error)
+                self.decided = effect.record.previous if is_end else effect.record.head
 
     def _compare(self, recorded: list[Effect], replayed: list[Effect]) -> tuple[str, ...]:
         if encode_effects(recorded) == encode_effects(replayed):

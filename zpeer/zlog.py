@@ -14,8 +14,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from enum import IntEnum
+from io import BytesIO
 from typing import TYPE_CHECKING
-from zlib import crc32
+from zlib import compress, crc32, decompressobj
+from zlib import error as ZlibError  # noqa: N812 - a class
 
 import msgspec
 
@@ -112,7 +114,14 @@ class Payload(msgspec.Struct, frozen=True, array_like=True, tag=5):
     data: bytes
 
 
-Frame = Header | Snapshot | Entry | Crash | Payload
+class Packed(msgspec.Struct, frozen=True, array_like=True, tag=6):
+    """Several frames, compressed together: ids and heads repeat, so a log is less than half."""
+
+    size_bytes: int
+    data: bytes
+
+
+Frame = Header | Snapshot | Entry | Crash | Payload | Packed
 
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODER: msgspec.msgpack.Decoder[Frame] = msgspec.msgpack.Decoder(Frame, strict=True)
@@ -128,6 +137,24 @@ def encode_frame(frame: Frame) -> bytes:
             f" at most {FRAME_BYTES_MAX} are allowed"
         )
     return len(body).to_bytes(4, "little") + crc32(body).to_bytes(4, "little") + body
+
+
+def pack_frames(frames: bytes) -> bytes:
+    """Frames as they would stand in a file, as one frame."""
+    return encode_frame(Packed(len(frames), compress(frames, level=1)))
+
+
+def unpack_frames(packed: Packed) -> bytes:
+    """And back; LogError if they are not what they say, or more than may be allocated."""
+    if not 0 < packed.size_bytes <= FRAME_BYTES_MAX:
+        raise LogError(f"packed frames of {packed.size_bytes} bytes")
+    try:
+        frames = decompressobj().decompress(packed.data, packed.size_bytes)
+    except ZlibError as problem:
+        raise LogError(f"packed frames that do not unpack: {problem}") from problem
+    if len(frames) != packed.size_bytes:
+        raise LogError(f"packed frames of {len(frames)} bytes, expected {packed.size_bytes}")
+    return frames
 
 
 def encode_effects(effects: list[Effect]) -> bytes:
@@ -157,8 +184,27 @@ class SegmentReader:
             if body is None:
                 self.dropped_bytes = size_bytes - at
                 return
-            yield self._decode(body, at)
+            frame = self._decode(body, at)
+            if isinstance(frame, Packed):
+                yield from self._unpack(frame, at)
+            else:
+                yield frame
             at += FRAME_OVERHEAD + len(body)
+
+    def _unpack(self, packed: Packed, at: int) -> Iterator[Frame]:
+        try:
+            frames = unpack_frames(packed)
+        except LogError as problem:
+            raise LogError(f"{self.path}: at byte {at}: {problem}") from problem
+        file, rest = BytesIO(frames), len(frames)
+        while rest:
+            body = read_body(file, rest)
+            frame = None if body is None else self._decode(body, at)
+            if body is None or isinstance(frame, Packed):
+                raise LogError(f"{self.path}: at byte {at}: packed frames that are none")
+            assert frame is not None, "a body decodes to a frame or raises"
+            yield frame
+            rest -= FRAME_OVERHEAD + len(body)
 
     def _require_magic(self, found: bytes) -> None:
         if found == MAGIC:

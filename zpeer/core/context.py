@@ -147,5 +147,9 @@ class Context:
 
 
 def encode(value: msgspec.Struct) -> bytes:
-    """Canonical bytes of a record or of the state."""
-    return msgspec.msgpack.encode(value, order="deterministic")
+    """Canonical bytes of the state: sets and dictionaries are sorted.
+
+    In two steps, since the encoder sorts only dictionaries whose keys are text.
+    """
+    plain = msgspec.to_builtins(value, builtin_types=(bytes,), order="deterministic")
+    return msgspec.msgpack.encode(plain)

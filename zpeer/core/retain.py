@@ -56,7 +56,7 @@ def release(context: Context, record: Record, rests: set[Digest]) -> None:
     files = list(dict.fromkeys([*state.files, context.attempt.base.parameters]))
     state.files = [name for name in files if name in needed]
     blobs = find_needed_blobs(context, record.matters)
-    gone = [blob for blob in state.blobs if blob not in blobs]
+    gone = sorted(blob for blob in state.blobs if blob not in blobs)
     state.blobs = {blob: arrival for blob, arrival in state.blobs.items() if blob in blobs}
     state.blob_answers = set()
     effect = Release(
