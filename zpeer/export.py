@@ -33,7 +33,7 @@ def export_mcap(log: Path, out: Path) -> int:
     Raises LogError for an unreadable log or an `out` that exists, ZpeerError without `mcap`.
     """
     reader = read_log(log)
-    narrator = Narrator(reader.header.genesis)
+    narrator = Narrator.of(reader.header.genesis)
     writer = find_writer()
     try:
         file = out.open("xb")

@@ -26,7 +26,7 @@ from zpeer.record import Outcome
 from zpeer.wire import WireLimits, decode_payload
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from zpeer.genesis import Genesis
     from zpeer.record import Departure, Draw, Matter, Record
@@ -37,10 +37,16 @@ NOBODY = PeerId(NOTHING)
 class Narrator:
     """Knows the names of one run, and learns from each record which step a head belongs to."""
 
-    def __init__(self, genesis: Genesis) -> None:
-        self._names = dict(zip(genesis.peers, genesis.names, strict=True))
-        self._limits = WireLimits(len(genesis.peers), genesis.directions)
-        self._places = {genesis.run: (0, 0)}
+    def __init__(self, names: Mapping[PeerId, str], limits: WireLimits, run: Digest) -> None:
+        self._names = names
+        self._limits = limits
+        self._places = {run: (0, 0)}
+
+    @classmethod
+    def of(cls, genesis: Genesis) -> Narrator:
+        """For a run that is known."""
+        names = dict(zip(genesis.peers, genesis.names, strict=True))
+        return cls(names, WireLimits(len(genesis.peers), genesis.directions), genesis.run)
 
     def name(self, peer: PeerId) -> str:
         """A peer's name, or the start of its id."""

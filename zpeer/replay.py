@@ -201,6 +201,6 @@ def replay_with(
     out: TextIO | None = None,
 ) -> int:
     """Replay a log with cores that are given."""
-    rerun = Rerun(reader, maker, Narrator(reader.header.genesis))
+    rerun = Rerun(reader, maker, Narrator.of(reader.header.genesis))
     chosen = selection or Selection()
     return Replayer(rerun, chosen, cause, out or sys.stdout, quiet=quiet, go_on=go_on).run()
