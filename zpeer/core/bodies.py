@@ -45,10 +45,8 @@ class Shape:
     def __init__(
         self,
         base: Base,
-        sender: PeerId,
         *,
         void: bool,
-        protected: bool,
         directions: int,
         lengths: tuple[int, ...],
         direction_norms: tuple[tuple[float, ...], ...] = (),
@@ -57,9 +55,7 @@ class Shape:
         projected: bool = False,
     ) -> None:
         self.base = base
-        self.sender = sender
         self.void = void
-        self.protected = protected
         self.directions = directions
         self.lengths = lengths
         self.direction_norms = direction_norms
@@ -70,50 +66,45 @@ class Shape:
         self.projected = projected
         """Whether this attempt got as far as projections."""
 
-    @property
-    def is_worker(self) -> bool:
-        """Whether the sender computes in this attempt."""
-        return self.sender in self.base.workers
-
-    @property
-    def parts(self) -> int:
-        """Parts the sender speaks about."""
-        return len(self.base.workers) if self.is_worker else 0
+    def parts_of(self, sender: PeerId) -> int:
+        """Parts the sender speaks about: all as a worker, none as a validator."""
+        return len(self.base.workers) if sender in self.base.workers else 0
 
 
-def find_problem(message: Message, shape: Shape) -> str:
+def find_problem(message: Message, sender: PeerId, shape: Shape) -> str:
     """What is wrong with a body; the empty string if nothing is."""
     match message:
         case Commit():
-            return problem_of_commit(message, shape)
+            return problem_of_commit(message, sender, shape)
         case Aggregated():
-            return problem_of_aggregated(message, shape)
+            return problem_of_aggregated(message, sender, shape)
         case Projections():
-            return problem_of_projections(message, shape)
+            return problem_of_projections(message, sender, shape)
         case Check():
-            return problem_of_check(message, shape)
+            return problem_of_check(message, sender, shape)
         case Reveal() | Verdict():
             return ""
 
 
-def problem_of_commit(message: Commit, shape: Shape) -> str:
+def problem_of_commit(message: Commit, sender: PeerId, shape: Shape) -> str:
     """A worker commits to every part, a validator to none."""
-    if len(message.parts) != shape.parts:
-        return f"has {len(message.parts)} part digests, expected {shape.parts}"
+    parts = shape.parts_of(sender)
+    if len(message.parts) != parts:
+        return f"has {len(message.parts)} part digests, expected {parts}"
     return ""
 
 
-def problem_of_aggregated(message: Aggregated, shape: Shape) -> str:
+def problem_of_aggregated(message: Aggregated, sender: PeerId, shape: Shape) -> str:
     """A worker fixes a result unless the attempt is void."""
-    expected = shape.is_worker and not shape.void
+    expected = sender in shape.base.workers and not shape.void
     if (message.result is not None) != expected:
         return "has a result where none belongs" if not expected else "has no result"
     return ""
 
 
-def problem_of_projections(message: Projections, shape: Shape) -> str:
+def problem_of_projections(message: Projections, sender: PeerId, shape: Shape) -> str:
     """Counts, finite numbers, and nothing that Cauchy-Schwarz forbids."""
-    parts = 0 if shape.void else shape.parts
+    parts = 0 if shape.void else shape.parts_of(sender)
     if (len(message.projections), len(message.norms)) != (parts, parts):
         found = f"{len(message.projections)} projections and {len(message.norms)} norms"
         return f"has {found}, expected {parts}"
@@ -139,7 +130,7 @@ def problem_of_row(row: tuple[float, ...], norm: float, part: int, shape: Shape)
     return ""
 
 
-def problem_of_check(message: Check, shape: Shape) -> str:
+def problem_of_check(message: Check, sender: PeerId, shape: Shape) -> str:
     """Findings on just the judged matters, reports on just the duties, and accusations the sender
     may make."""
     judged = judged_matters(shape.base.matters)
@@ -147,21 +138,21 @@ def problem_of_check(message: Check, shape: Shape) -> str:
         return "its findings are not those on the open matters"
     if any(f.lacking and f.guilt is not Guilt.LACKING for f in message.findings):
         return "a finding lacks bytes and decides all the same"
-    duty = shape.base.duty_of(shape.sender)
+    duty = shape.base.duty_of(sender)
     if [(r.target, r.attempt) for r in message.reports] != [(d.target, d.attempt) for d in duty]:
         return "its reports are not those on its draws"
     if not all(0 <= seconds <= SECONDS_MAX for seconds in message.durations):
         return "a duration is impossible"
-    return problem_of_accusations(message, shape)
+    return problem_of_accusations(message, sender, shape)
 
 
-def problem_of_accusations(message: Check, shape: Shape) -> str:
+def problem_of_accusations(message: Check, sender: PeerId, shape: Shape) -> str:
     """Each once, each by who may make it; a report of "does not follow" comes with an
     accusation."""
     if len(set(message.accusations)) != len(message.accusations):
         return "makes an accusation twice"
     for accusation in message.accusations:
-        if not may_accuse(accusation, shape):
+        if not may_accuse(accusation, sender, shape):
             return f"makes an accusation ({accusation.fault.name}) that is not its to make"
     for report in message.reports:
         accused = any(
@@ -174,37 +165,37 @@ def problem_of_accusations(message: Check, shape: Shape) -> str:
     return ""
 
 
-def may_accuse(accusation: Accusation, shape: Shape) -> bool:
+def may_accuse(accusation: Accusation, sender: PeerId, shape: Shape) -> bool:
     """Section 3: a gradient only by its validator, a report only by its target, a part by its
     owner."""
-    if accusation.accused == shape.sender:
+    if accusation.accused == sender:
         return False
     match accusation.fault:
         case FaultKind.PART_NOT_FINITE:
-            return is_owners(accusation, shape)
+            return is_owners(accusation, sender, shape)
         case FaultKind.WRONG_PROJECTION:
-            return is_owners(accusation, shape) or is_validators(accusation, shape)
+            return is_owners(accusation, sender, shape) or is_validators(accusation, sender, shape)
         case FaultKind.WRONG_GRADIENT | FaultKind.CONCEALED_PROJECTION:
-            return is_validators(accusation, shape)
+            return is_validators(accusation, sender, shape)
         case FaultKind.WRONG_REPORT:
-            key = (accusation.accused, shape.sender, accusation.attempt, accusation.evidence)
-            return accusation.about == shape.sender and key in shape.reports
+            key = (accusation.accused, sender, accusation.attempt, accusation.evidence)
+            return accusation.about == sender and key in shape.reports
         case _:
             return False
 
 
-def is_owners(accusation: Accusation, shape: Shape) -> bool:
+def is_owners(accusation: Accusation, sender: PeerId, shape: Shape) -> bool:
     """About a part that the accuser owns in this very attempt, resting on bytes it publishes."""
     return (
         accusation.attempt == shape.base.head
         and accusation.accused in shape.base.workers
         and accusation.evidence != NOTHING
-        and accusation.part == shape.base.part_of(shape.sender) != -1
+        and accusation.part == shape.base.part_of(sender) != -1
         and (shape.projected or accusation.fault is FaultKind.PART_NOT_FINITE)
     )
 
 
-def is_validators(accusation: Accusation, shape: Shape) -> bool:
+def is_validators(accusation: Accusation, sender: PeerId, shape: Shape) -> bool:
     """About one of the accuser's draws, to be judged by recomputing."""
     concealed = accusation.fault is FaultKind.CONCEALED_PROJECTION
     target = accusation.about if concealed else accusation.accused
@@ -212,7 +203,7 @@ def is_validators(accusation: Accusation, shape: Shape) -> bool:
     return accusation.evidence == NOTHING and any(
         (draw.target, draw.attempt) == (target, accusation.attempt)
         and (draw.counted and accusation.part >= 0 if about_a_part else accusation.part == -1)
-        for draw in shape.base.duty_of(shape.sender)
+        for draw in shape.base.duty_of(sender)
     )
 
 

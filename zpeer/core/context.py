@@ -78,6 +78,10 @@ class Context:
         self.limits = limits
         self.deadlines = deadlines
         self.state = state
+        self.is_protected = genesis.protection is Protection.FULL
+        """Whether anything is checked at all."""
+        self.stages = tuple(Stage) if self.is_protected else UNPROTECTED_STAGES
+        """The stages of every attempt of this run."""
         self.now = 0.0
         self.effects: list[Effect] = []
 
@@ -87,16 +91,6 @@ class Context:
         attempt = self.state.attempt
         assert attempt is not None, "an attempt was asked for before the run started"
         return attempt
-
-    @property
-    def is_protected(self) -> bool:
-        """Whether anything is checked at all."""
-        return self.genesis.protection is Protection.FULL
-
-    @property
-    def stages(self) -> tuple[Stage, ...]:
-        """The stages of every attempt of this run."""
-        return tuple(Stage) if self.is_protected else UNPROTECTED_STAGES
 
     @property
     def others(self) -> tuple[PeerId, ...]:

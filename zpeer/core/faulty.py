@@ -17,15 +17,13 @@ if TYPE_CHECKING:
     from zpeer.messages import Message
 
 
-def make_shape(context: Context, attempt: Attempt, sender: PeerId, *, void: bool) -> Shape:
-    """What the sender's body is held against at this point of the attempt."""
+def make_shape(context: Context, attempt: Attempt) -> Shape:
+    """What bodies are held against at this point of the attempt."""
     layout = context.layout(attempt)
     projected = attempt.projected
     return Shape(
         attempt.base,
-        sender,
-        void=void,
-        protected=context.is_protected,
+        void=attempt.void,
         directions=context.genesis.directions,
         lengths=tuple(layout.length(part) for part in range(layout.parts)),
         direction_norms=projected.direction_norms if projected else (),
@@ -51,15 +49,14 @@ def get_reports(context: Context) -> frozenset[tuple[PeerId, PeerId, Digest, Dig
 def judge_bodies(context: Context, stage: Stage, *, voids: bool) -> None:
     """Note who signed a body that is not valid for its slot."""
     attempt = context.attempt
-    void = attempt.void
+    shape = make_shape(context, attempt)  # as the attempt was before this stage
     for signed in attempt.members(stage):
         try:
             message = context.decode(signed)
         except WireError:
             problem = "does not decode"
         else:
-            shape = make_shape(context, attempt, signed.sender, void=void)
-            problem = find_problem(message, shape)
+            problem = find_problem(message, signed.sender, shape)
         if problem:
             note(context, signed.sender, FaultKind.INVALID_BODY, voids=voids)
             attempt.invalid.add(bytes([stage]) + signed.sender)
