@@ -1,0 +1,125 @@
+"""The minimiser of sum_i huber_tau(||g_i - v||), found among points v = sum_i w_i D_i from the Gram
+matrix D D^T alone.
+
+All fixed points of CenteredClip lie in the affine span of the rows, so a point is n coefficients
+and an iteration costs n^2 or n^3 instead of a pass over the data. With d_i^2 = G_ii - 2 (G w)_i +
+w^T G w and f_i = min(1, tau / d_i):
+
+- force:     sum_i psi_i = D^T a,  a = f - (sum f) w
+- fixed-point step:     w <- f / sum f
+- Hessian:   H = (sum f) I - sum_{clipped} (f_i / d_i^2) (g_i - v)(g_i - v)^T; H D^T y = D^T a is
+  the n-by-n system [(sum f) I - E diag(f / d^2) E^T G] y = a, the columns of E being e_i - w of
+  clipped rows.
+
+The objective is convex and once differentiable, so Newton steps halved until it falls reach the
+minimiser from anywhere. Plain steps alone would need thousands for two clusters or near-collinear
+rows.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Float64 = NDArray[np.float64]
+
+PLAIN_STEPS = 8
+NEWTON_STEPS = 60
+HALVINGS = 12
+CONVERGED = 1e-9
+"""Of the summed forces: 0.02 u, far below what rounding the result to float32 leaves."""
+
+
+class Point(NamedTuple):
+    """A point in coefficients, and all that follows from it; arrays of shape (N,)."""
+
+    weights: Float64
+    distances: Float64
+    factors: Float64
+    """min(1, tau / distance)"""
+    objective: float
+    residual: float
+    """Norm of the summed forces."""
+    pull: float
+    """Sum of the norms of the forces, min(distance, tau)."""
+
+
+def minimise(gram_NN: Float64, start_N: Float64, radius: float) -> tuple[Point, int]:
+    """The minimiser and the number of steps, from a start. Finite entries, radius above 0."""
+    point = locate(gram_NN, start_N, radius)
+    for step in range(PLAIN_STEPS + NEWTON_STEPS):
+        if point.residual <= CONVERGED * point.pull:
+            return point, step
+        following = _step_plainly(gram_NN, point, radius)
+        if step >= PLAIN_STEPS:
+            following = _step_newton(gram_NN, point, radius) or following
+        if following.residual >= point.residual and following.objective >= point.objective:
+            return point, step
+        point = following
+    return point, PLAIN_STEPS + NEWTON_STEPS
+
+
+def locate(gram_NN: Float64, weights_N: Float64, radius: float) -> Point:
+    """Distances, forces and objective at given coefficients."""
+    images = gram_NN @ weights_N
+    squares = gram_NN.diagonal() - 2 * images + weights_N @ images
+    distances = np.sqrt(np.maximum(squares, 0.0))
+    clipped = distances > radius
+    factors = np.ones_like(distances)
+    np.divide(radius, distances, out=factors, where=clipped)
+    pulls = factors * distances
+    force = factors - factors.sum() * weights_N
+    return Point(
+        weights_N,
+        distances,
+        factors,
+        float(np.where(clipped, radius * (distances - radius / 2), distances**2 / 2).sum())
+        if clipped.any()
+        else float((distances**2).sum() / 2),
+        float(np.sqrt(max(force @ gram_NN @ force, 0.0))),
+        float(pulls.sum()),
+    )
+
+
+def _step_plainly(gram_NN: Float64, point: Point, radius: float) -> Point:
+    """One fixed-point step: the rows' mean, weighed by factors. It never raises the objective."""
+    return locate(gram_NN, point.factors / point.factors.sum(), radius)
+
+
+def _step_newton(gram_NN: Float64, point: Point, radius: float) -> Point | None:
+    """One Newton step, halved until the objective falls, or the residual does where the objective
+    has no digits left; None if neither ever does."""
+    change = _solve_newton(gram_NN, point, radius)
+    if change is None:
+        return None
+    slack = 1e-13 * abs(point.objective)
+    for halving in range(HALVINGS):
+        tried = locate(gram_NN, point.weights + change * 0.5**halving, radius)
+        falls = tried.objective < point.objective - slack
+        if falls or (
+            tried.objective <= point.objective + slack and tried.residual < point.residual
+        ):
+            return tried
+    return None
+
+
+def _solve_newton(gram_NN: Float64, point: Point, radius: float) -> Float64 | None:
+    """The change of coefficients; damped by a billionth: rows on one line leave H singular."""
+    weights, factors = point.weights, point.factors
+    total = factors.sum()
+    clipped = point.distances > radius
+    curvature = np.zeros_like(factors)
+    np.divide(factors, point.distances**2, out=curvature, where=clipped)
+    arms_NN = np.eye(len(weights)) - weights[:, None]  # column i: e_i - w
+    system = (arms_NN * curvature) @ arms_NN.T @ gram_NN
+    np.negative(system, out=system)
+    system[np.diag_indices_from(system)] += total * (1 + 1e-9)
+    try:
+        change = np.linalg.solve(system, factors - total * weights)
+    except np.linalg.LinAlgError:
+        return None
+    return change if np.isfinite(change).all() else None

@@ -1,0 +1,125 @@
+"""The random directions of the sum check, and projections on them (numerics, *The sum check*).
+
+Direction number k of part j is z = vec(r s^T) cut at the part's length p: with q = ceil(sqrt(p)),
+z[a q + b] = r[a] s[b], 0 <= a, b < q. A Kronecker product costs 2 q random numbers instead of p,
+and one matrix product projects on all.
+
+*Specification.* `BLAKE3("z" || beacon || j || k)` as an extendable output, where "z" is the byte
+0x7a, the beacon has 32 bytes, j and k have eight each, little-endian (`ids.number`): the message is
+49 bytes long, so no two pairs share one. The first 8 q bytes of output are 2 q little-endian uint32
+numbers w, first those of r, then those of s. Each becomes (w + 1/2) / 2^32 * (2 sqrt 3) - sqrt 3 in
+double precision, evaluated from the left, and is rounded to float32: uniform in (-sqrt 3, sqrt 3),
+of variance 1, never 0 for all of a vector. The products r[a] s[b] are meant exactly. Test vectors:
+`tests/numerics/vectors_directions.json`. No library's sampler is used, for none promises its
+stream.
+
+*Precision of a projection.* Float32 residuals are multiplied in chunks of CHUNK = 64 rows of the
+q-by-q matrix in float32 and added up in double. Within a chunk a term passes at most 64 roundings;
+but z is random and known only after the residual d is fixed, so partial sums are random walks:
+after t terms of a column of entries near d they have size d sqrt t, each rounding is off by at most
+u/2 of that, and a column's sum by 0.29 u d sqrt(64^2/2) = 13 u d in the root mean square, that is
+1.6 u of the column's norm 8 d. That is the worst case, a residual whose columns all repeat each
+other, so that the errors of all columns agree in sign; those of the columns are weighed with s,
+those of chunks are independent, so the whole stays at about 1.6 u * norm for any length. Ordinary
+residuals come out at 0.1 u * norm. Honest values may differ by 20 u * min(norm, tau). A plain
+float32 matrix product with columns of q terms would reach 0.3 u sqrt q: 20 u at 4 million numbers.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from blake3 import blake3
+
+from zpeer.ids import DIGEST_SIZE, number
+from zpeer.numerics.fixed import norm
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from zpeer.ids import Digest
+    from zpeer.interfaces import Float32
+
+    Float64 = NDArray[np.float64]
+
+ROOT3 = 1.7320508075688772
+CHUNK = 64
+"""Rows whose products are added in float32: see the module's note on precision."""
+
+
+class Directions(NamedTuple):
+    """K directions for parts of one length. Shapes: K directions, Q = ceil(sqrt(length))."""
+
+    length: int
+    left: Float32
+    """r of every direction, shape (K, Q)."""
+    right: Float32
+    """s of every direction, shape (K, Q)."""
+
+    def project(self, residual: Float32 | Float64) -> tuple[float, ...]:
+        """Inner product of a vector, shape (length,), with every direction.
+
+        Float64 vectors are projected in double throughout. Float32 ones must be finite and of a
+        norm for which `fixed.rounded_norm` has an answer, else products may overflow: give those in
+        float64.
+        """
+        if residual.shape != (self.length,):
+            raise ValueError(f"a residual of shape {residual.shape}; expected ({self.length},)")
+        sums_KQ = self._project_rows(residual)
+        return tuple(
+            float(np.dot(sums, right))
+            for sums, right in zip(sums_KQ, self.right.astype(np.float64), strict=True)
+        )
+
+    def _project_rows(self, residual: Float32 | Float64) -> Float64:
+        """r^T M for every direction, M the residual as a q-by-q matrix; shape (K, Q)."""
+        side = self.left.shape[1]
+        left_KQ = self.left.astype(residual.dtype, copy=False)
+        sums_KQ = np.zeros((len(left_KQ), side))
+        full = self.length // side if side else 0
+        rows = residual[: full * side].reshape(full, side)
+        for start in range(0, full, CHUNK):
+            stop = min(start + CHUNK, full)
+            sums_KQ += np.matmul(left_KQ[:, start:stop], rows[start:stop])
+        tail = residual[full * side :]
+        if len(tail):
+            sums_KQ[:, : len(tail)] += np.outer(left_KQ[:, full].astype(np.float64), tail)
+        return sums_KQ
+
+    def norms(self) -> tuple[float, ...]:
+        """Norm of every direction with the cut at `length`; bit-equal on any hardware."""
+        side = self.left.shape[1]
+        if not side:
+            return (0.0,) * len(self.left)
+        full, tail = divmod(self.length, side)
+        return tuple(
+            _product_norm(left[:full], right, left[full:], right[:tail])
+            for left, right in zip(self.left, self.right, strict=True)
+        )
+
+
+def _product_norm(left: Float32, right: Float32, last: Float32, cut: Float32) -> float:
+    """Norm of z whose last row is cut short: sqrt(|r|^2 |s|^2 + r_last^2 |s_cut|^2)."""
+    body = norm(left) * norm(right)
+    edge = norm(last[:1]) * norm(cut)
+    return math.sqrt(body * body + edge * edge)
+
+
+def directions(beacon: Digest, part: int, length: int, count: int) -> Directions:
+    """The first `count` directions of a part of `length` numbers, from the step's beacon r."""
+    if len(beacon) != DIGEST_SIZE:
+        raise ValueError(f"a beacon of {len(beacon)} bytes; expected {DIGEST_SIZE}")
+    side = math.isqrt(length - 1) + 1 if length else 0
+    pairs = np.empty((count, 2, side), np.float32)
+    for index in range(count):
+        seed = b"z" + beacon + number(part) + number(index)
+        pairs[index] = _uniform(seed, 2 * side).reshape(2, side)
+    return Directions(length, pairs[:, 0], pairs[:, 1])
+
+
+def _uniform(seed: bytes, count: int) -> Float32:
+    """Numbers uniform in (-sqrt 3, sqrt 3), as specified in the module's docstring."""
+    words = np.frombuffer(blake3(seed).digest(length=4 * count), dtype="<u4")
+    return ((words + 0.5) / 2.0**32 * (2 * ROOT3) - ROOT3).astype(np.float32)
