@@ -11,7 +11,7 @@ from __future__ import annotations
 import msgspec
 
 from zpeer.faults import FaultKind
-from zpeer.ids import Digest, PeerId
+from zpeer.ids import NOTHING, Digest, PeerId
 from zpeer.messages import Signed, Stage
 from zpeer.record import Departure, Record
 
@@ -89,6 +89,9 @@ class DrawSecret(msgspec.Struct, frozen=True, array_like=True, tag=20):
     """Draw a_i for the attempt on `head` -> SecretDrawn."""
 
     head: Digest
+    place: Digest = NOTHING
+    """Run, epoch, step and attempt: what a_i is a keyed function of. Never the head, which covers
+    measured times: with fixed entropy two runs of one genesis draw the same secrets."""
 
 
 class ComputeParts(msgspec.Struct, frozen=True, array_like=True, tag=21):

@@ -173,8 +173,8 @@ class Toy:
     def compute(self, effect: fx.Computation) -> ev.Event:
         """Carry out a computation."""
         match effect:
-            case fx.DrawSecret(head=head):
-                return ev.SecretDrawn(head, digest("secret", self.me, head))
+            case fx.DrawSecret(head=head, place=place):
+                return ev.SecretDrawn(head, digest("secret", self.me, place))
             case fx.ComputeParts():
                 gradient = self.gradient(effect.parameters, effect.batch_seed)
                 self.parts[effect.head] = self.deal(gradient, effect.parts)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from zpeer.core.limits import scale
+from zpeer.core.mprng import compute_place
 from zpeer.core.state import Base
 from zpeer.ids import NOTHING, PeerId
 from zpeer.parts import Layout
@@ -100,6 +101,7 @@ def spread(
     delta = max(genesis.delta_multiple * typical, delta_floor)
     return Base(
         head=head,
+        place=compute_place(genesis.run, step, attempt),
         record=record,
         step=step,
         attempt=attempt,

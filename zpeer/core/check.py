@@ -94,7 +94,7 @@ class CheckStage:
             share = get_share(context, attempt, peer)
             if not isinstance(check, Check) or share is None:
                 continue
-            if compute_share(attempt.base.head, peer, check.secret) == share:
+            if compute_share(attempt.base.place, peer, check.secret) == share:
                 secrets.append(check.secret)
             else:
                 note(context, peer, FaultKind.WRONG_SECRET, voids=False)

@@ -25,7 +25,7 @@ class CommitStage:
     def prepare(context: Context) -> None:
         """Ask for the secret and, as a worker, for the gradient of my minibatch."""
         base = context.attempt.base
-        context.request("secret", DrawSecret(head=base.head))
+        context.request("secret", DrawSecret(base.head, base.place))
         if context.me in base.workers:
             seed = compute_batch_seed(base.seed_beacon, base.step, context.me)
             parts = len(base.workers)
@@ -39,8 +39,8 @@ class CommitStage:
         computed = context.me not in base.workers or attempt.own_parts is not None
         if attempt.secret == NOTHING or not computed:
             return None
-        share = compute_share(base.head, context.me, attempt.secret)
-        return Commit(attempt.own_parts or (), compute_commitment(base.head, context.me, share))
+        share = compute_share(base.place, context.me, attempt.secret)
+        return Commit(attempt.own_parts or (), compute_commitment(base.place, context.me, share))
 
     @staticmethod
     def on_sent(context: Context) -> None:

@@ -17,15 +17,27 @@ from zpeer.ids import NOTHING, Digest, PeerId, digest, number, xor
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-
-def compute_share(head: Digest, peer: PeerId, secret: Digest) -> Digest:
-    """b_i of a_i. The head stands for run, step and attempt."""
-    return digest("zpeer/share", head, peer, secret)
+EPOCH = 0
+"""One more at each resumption from checkpoints, so that no secret is opened twice."""
 
 
-def compute_commitment(head: Digest, peer: PeerId, share: Digest) -> Digest:
+def compute_place(run: Digest, step: int, attempt: int) -> Digest:
+    """What secrets and shares are bound to: run, epoch, step and attempt.
+
+    Not the head: it covers the durations that peers saw, so that with fixed entropy two runs of one
+    genesis would draw different beacons.
+    """
+    return digest("zpeer/place", run, number(EPOCH), number(step), number(attempt))
+
+
+def compute_share(place: Digest, peer: PeerId, secret: Digest) -> Digest:
+    """b_i of a_i."""
+    return digest("zpeer/share", place, peer, secret)
+
+
+def compute_commitment(place: Digest, peer: PeerId, share: Digest) -> Digest:
     """c_i of b_i."""
-    return digest("zpeer/commitment", head, peer, share)
+    return digest("zpeer/commitment", place, peer, share)
 
 
 def compute_beacon(shares: Iterable[Digest]) -> Digest:

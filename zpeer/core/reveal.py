@@ -26,7 +26,7 @@ def get_share(context: Context, attempt: Attempt, peer: PeerId) -> Digest | None
     reveal = get_valid(context, attempt, Stage.REVEAL, peer)
     if not isinstance(commit, Commit) or not isinstance(reveal, Reveal):
         return None
-    fits = compute_commitment(attempt.base.head, peer, reveal.share) == commit.commitment
+    fits = compute_commitment(attempt.base.place, peer, reveal.share) == commit.commitment
     return reveal.share if fits else None
 
 
@@ -43,7 +43,7 @@ class RevealStage:
     def compose(context: Context) -> Message | None:
         """Open my share: every aggregate is fixed now."""
         attempt = context.attempt
-        share = compute_share(attempt.base.head, context.me, attempt.secret)
+        share = compute_share(attempt.base.place, context.me, attempt.secret)
         return Reveal(attempt.sets[Stage.AGGREGATED], share)
 
     @staticmethod

@@ -28,6 +28,8 @@ class Base(msgspec.Struct, frozen=True):
     """What the record an attempt builds on says about it: the same at all honest peers."""
 
     head: Digest
+    place: Digest
+    """Run, epoch, step and attempt: what this attempt's secrets and shares are bound to."""
     record: bytes
     """The encoded record behind `head`; empty for the genesis."""
     step: int
