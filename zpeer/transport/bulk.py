@@ -1,0 +1,245 @@
+"""The bulk plane: one header frame and one sealed frame a tensor, over plain TCP, without a copy.
+
+Plain, because libzmq's CURVE halves the speed; sealed per tensor instead (`seal.py`). As on the
+control plane the receiver connects, to the host of the run file and the port of the signed
+greeting, and beats. A beat is sealed too: it proves who is connected, shows over which connection,
+and names the tensors that came, so that the sender can let go of them; what was not named goes
+again over a new connection.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING, NamedTuple
+
+import zmq
+
+from zpeer.errors import StartError
+from zpeer.ids import DIGEST_SIZE, PeerId
+from zpeer.transport.guard import Guard
+from zpeer.transport.incoming import BadFrame, BulkFrame
+from zpeer.transport.outbox import Limits, Outbox
+from zpeer.transport.seal import COUNTER_SIZE, TAG_SIZE, Agreement, Sealer
+from zpeer.transport.sockets import (
+    HANDSHAKE_BYTES,
+    ROUTER_QUEUE,
+    Address,
+    bind,
+    connect,
+    make_dealer,
+    make_router,
+)
+from zpeer.transport.traffic import Counters, plain_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+HEADER_BYTES_MAX = 256
+COUNTER = struct.Struct(">Q")
+ACKNOWLEDGED_MAX = 64
+"""Counters that one beat can name."""
+ARRIVED_MAX = 1024
+"""Counters that wait to be named: no more for a peer that takes no beats."""
+BEAT_BYTES_MAX = DIGEST_SIZE + COUNTER_SIZE + ACKNOWLEDGED_MAX * COUNTER_SIZE + TAG_SIZE
+BEAT_BYTES_MIN = DIGEST_SIZE + COUNTER_SIZE + TAG_SIZE
+FRAMES = 2
+TENSOR_BYTES_MAX = 2**31 - 1 - TAG_SIZE
+"""What AES-GCM takes in one call."""
+QUEUE = 4
+"""Tensors of one peer read ahead by ZeroMQ, and the most taken in one go."""
+OUTBOX_FRAMES = 256
+OUTBOX_TENSORS = 16
+"""Largest tensors that may wait for one peer."""
+
+
+class Sealed(NamedTuple):
+    """A tensor ready to be sent, made by `Transport.seal` in any thread."""
+
+    peer: PeerId
+    sealer: Sealer
+    """With which key: after a new greeting what was sealed before is of no use to the peer."""
+    counter: int
+    frames: tuple[bytes, bytes]
+
+
+class BulkLink:
+    """The plane towards one peer, in one session of it."""
+
+    def __init__(
+        self, dealer: zmq.Socket[bytes], outbox: Outbox, guard: Guard, agreement: Agreement
+    ) -> None:
+        """Start with nothing received."""
+        self.dealer = dealer
+        self.outbox = outbox
+        self.guard = guard
+        self.agreement = agreement
+        self.arrived: list[int] = []
+
+    def close(self) -> None:
+        """Close the connection and forget what waits."""
+        self.outbox.clear()
+        self.guard.close()
+        self.dealer.close(linger=0)
+
+
+class BulkPlane:
+    """All bulk sockets of a transport. One thread only, but for what `seal.py` does."""
+
+    def __init__(
+        self,
+        context: zmq.Context[zmq.Socket[bytes]],
+        me: PeerId,
+        tensor_bytes_max: int,
+        counters: Counters,
+    ) -> None:
+        """Make the sending socket; nothing listens or connects yet. StartError over 2 GiB."""
+        if tensor_bytes_max > TENSOR_BYTES_MAX:
+            raise StartError(
+                f"tensors of {tensor_bytes_max} bytes cannot be sealed in one piece; at most "
+                f"{TENSOR_BYTES_MAX} are possible: make the model smaller or the peers more"
+            )
+        self._context = context
+        self._me = me
+        self._frame_bytes_max = max(tensor_bytes_max + TAG_SIZE, HEADER_BYTES_MAX + COUNTER_SIZE)
+        self._counters = counters
+        self.router = make_router(context, BEAT_BYTES_MAX)
+        self.router_guard = Guard(self.router, ROUTER_QUEUE * plain_bytes(HANDSHAKE_BYTES))
+        self.links: dict[PeerId, BulkLink] = {}
+
+    def bind(self, address: Address) -> int:
+        """Listen; the port."""
+        return bind(self.router, address, what="the bulk plane")
+
+    def connect(self, peer: PeerId, address: Address, agreement: Agreement) -> BulkLink:
+        """Reach for a peer's bulk plane under fresh keys; what there was before is dropped."""
+        self.drop(peer)
+        dealer = make_dealer(self._context, self._frame_bytes_max, QUEUE)
+        guard = Guard(dealer, (QUEUE + 2) * plain_bytes(HEADER_BYTES_MAX, self._frame_bytes_max))
+        limits = Limits(OUTBOX_FRAMES, OUTBOX_TENSORS * (self._frame_bytes_max + HEADER_BYTES_MAX))
+        link = BulkLink(dealer, Outbox(limits, self._put), guard, agreement)
+        self.links[peer] = link
+        connect(dealer, address, what=f"bulk plane of peer {peer.hex()[:8]}")
+        return link
+
+    def send(self, sealed: Sealed) -> bool:
+        """Send now or when the peer is there; False if its keys are gone or too much waits."""
+        link = self.links.get(sealed.peer)
+        if link is None or link.agreement.sealer is not sealed.sealer:
+            return False
+        sent = link.outbox.push(sealed.counter, sealed.frames)
+        if sent:
+            self._counters.tensor_sent += len(sealed.frames[1]) - TAG_SIZE
+        return sent
+
+    def beat(self, peer: PeerId) -> None:
+        """Say to a peer that I am here and which tensors came; nothing if it is not there."""
+        link = self.links[peer]
+        named = link.arrived[:ACKNOWLEDGED_MAX]
+        counter, sealed = link.agreement.beat_sealer.seal(
+            self._me, b"".join(map(COUNTER.pack, named))
+        )
+        beat = self._me + COUNTER.pack(counter) + sealed
+        try:
+            link.dealer.send(beat, zmq.NOBLOCK)
+        except zmq.Again:
+            return
+        del link.arrived[:ACKNOWLEDGED_MAX]
+        self._counters.beats_sent += plain_bytes(len(beat))
+
+    def take_beats(self) -> Iterator[PeerId]:
+        """Read beats that have come: whose. Anybody can send here; only a peer can seal a beat."""
+        self.router_guard.follow()
+        for _ in range(ROUTER_QUEUE):
+            try:
+                route, *frames = self.router.recv_multipart(zmq.NOBLOCK, copy=False)
+            except zmq.Again:
+                return
+            peer = self._take_beat(route.bytes, frames)
+            if peer is not None:
+                yield peer
+
+    def _take_beat(self, route: bytes, frames: Sequence[zmq.Frame]) -> PeerId | None:
+        size_bytes = plain_bytes(*map(len, frames))
+        self._counters.beats_received += size_bytes
+        self.router_guard.delivered(frames[-1], size_bytes)
+        beat = frames[0].bytes
+        if len(frames) != 1 or not BEAT_BYTES_MIN <= len(beat) <= BEAT_BYTES_MAX:
+            return None
+        peer = PeerId(beat[:DIGEST_SIZE])
+        link = self.links.get(peer)
+        if link is None:
+            return None
+        (counter,) = COUNTER.unpack_from(beat, DIGEST_SIZE)
+        named = link.agreement.beat_opener.open(counter, peer, beat[DIGEST_SIZE + COUNTER_SIZE :])
+        if named is None or len(named) % COUNTER_SIZE:
+            return None
+        link.outbox.acknowledge(number for (number,) in COUNTER.iter_unpack(named))
+        link.outbox.reroute(route)
+        return peer
+
+    def take(self, peer: PeerId) -> Iterator[BulkFrame | BadFrame]:
+        """Read tensors that have come from a peer, still sealed."""
+        link = self.links[peer]
+        link.guard.follow()
+        for _ in range(QUEUE):
+            try:
+                frames = link.dealer.recv_multipart(zmq.NOBLOCK, copy=False)
+            except zmq.Again:
+                break
+            item = self._read(peer, link, frames)
+            if item is not None:
+                yield item
+        if link.arrived:
+            self.beat(peer)
+
+    def _read(
+        self, peer: PeerId, link: BulkLink, frames: Sequence[zmq.Frame]
+    ) -> BulkFrame | BadFrame | None:
+        size_bytes = plain_bytes(*map(len, frames))
+        link.guard.delivered(frames[-1], size_bytes)
+        sound = (
+            len(frames) == FRAMES
+            and COUNTER_SIZE <= len(frames[0]) <= COUNTER_SIZE + HEADER_BYTES_MAX
+            and len(frames[1]) >= TAG_SIZE
+        )
+        if not sound:
+            return BadFrame(peer, "a bulk message is not a header and a sealed tensor")
+        head = frames[0].bytes
+        (counter,) = COUNTER.unpack_from(head)
+        link.arrived.append(counter)
+        del link.arrived[:-ARRIVED_MAX]
+        if not link.agreement.opener.is_fresh(counter):
+            self._counters.repeated += 1  # sent again over a new connection, or replayed
+            return None
+        self._counters.bulk_received += size_bytes
+        return BulkFrame(peer, head[COUNTER_SIZE:], counter, frames[1], link.agreement.opener)
+
+    def drop(self, peer: PeerId) -> None:
+        """Close the connection towards a peer, if there is one."""
+        link = self.links.pop(peer, None)
+        if link is not None:
+            link.close()
+
+    def check(self) -> int:
+        """Cut off who floods; how many."""
+        guards = [self.router_guard, *(link.guard for link in self.links.values())]
+        return sum(guard.check() for guard in guards)
+
+    def close(self, linger_ms: int) -> None:
+        """Close all sockets; what is on its way has so long."""
+        self.router_guard.close()
+        for link in self.links.values():
+            link.close()
+        self.router.close(linger=linger_ms)
+
+    def _put(self, route: bytes, frames: Sequence[bytes]) -> None:
+        self.router.send_multipart([route, *frames], zmq.NOBLOCK, copy=False)
+        self._counters.bulk_sent += plain_bytes(*map(len, frames))
+
+
+def seal(peer: PeerId, sealer: Sealer, header: bytes, data: bytes | memoryview) -> Sealed:
+    """Seal a tensor for a peer, in any thread. Raises ValueError for a header over 256 bytes."""
+    if len(header) > HEADER_BYTES_MAX:
+        raise ValueError(f"header of {len(header)} bytes; at most {HEADER_BYTES_MAX} are allowed")
+    counter, sealed = sealer.seal(header, data)
+    return Sealed(peer, sealer, counter, (COUNTER.pack(counter) + header, sealed))

@@ -1,0 +1,235 @@
+"""The control plane: small messages over CURVE, whole, in order, and from a peer known for certain.
+
+A ROUTER greets whoever connects and is of the run, and sends; a DEALER towards each peer receives
+(`sockets.py` says why). What a DEALER sends back are beats: I am here, and I have everything up to
+this number. A beat shows the ROUTER over which connection a peer is reached now; what it lacks is
+sent again, so a broken connection loses nothing.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING, NamedTuple
+
+import zmq
+
+from zpeer.transport.gate import Gate, author
+from zpeer.transport.guard import Guard
+from zpeer.transport.hello import HELLO_BYTES_MAX, SESSION_SIZE
+from zpeer.transport.outbox import Limits, Outbox
+from zpeer.transport.sockets import (
+    HANDSHAKE_BYTES,
+    ROUTER_QUEUE,
+    Address,
+    be_curve_client,
+    be_curve_server,
+    bind,
+    connect,
+    make_dealer,
+    make_router,
+)
+from zpeer.transport.traffic import Counters, curve_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from zpeer.identity import Identity, PublicIdentity
+    from zpeer.ids import PeerId
+
+PREFIX = struct.Struct("<BQ")
+"""Kind and number of what follows in the second frame."""
+HELLO, DATA = 0, 1
+BEAT = struct.Struct(f"<{SESSION_SIZE}sQ")
+"""The session whose frames are acknowledged, and the number up to which they have come."""
+NO_SESSION = bytes(SESSION_SIZE)
+FRAMES = 2
+QUEUE = 32
+"""Messages of one peer read ahead by ZeroMQ, and the most taken in one go: others wait too."""
+OUTBOX_FRAMES = 4096
+ACKNOWLEDGE_BYTES = 65536
+"""Unacknowledged bytes after which a beat does not wait for its time."""
+
+
+class Raw(NamedTuple):
+    """What came from a peer's ROUTER: a greeting, a message, or neither."""
+
+    kind: int
+    data: bytes
+
+
+BAD = -1
+
+
+class ControlLink:
+    """The plane towards one peer."""
+
+    def __init__(self, dealer: zmq.Socket[bytes], outbox: Outbox, guard: Guard) -> None:
+        """Start with nothing sent and nothing received."""
+        self.dealer = dealer
+        self.outbox = outbox
+        self.guard = guard
+        self.next_number = 1
+        self.session = NO_SESSION
+        self.received = 0
+        self.unacknowledged = 0
+        self.is_open = False
+
+    def accept(self, session: bytes) -> None:
+        """Its greeting is good: take its messages. Numbers begin anew with a new session."""
+        if session != self.session:
+            self.session = session
+            self.received = 0
+        self.is_open = True
+
+    def refuse(self) -> None:
+        """Its greeting is not: take nothing until a better one comes."""
+        self.is_open = False
+
+
+class ControlPlane:
+    """All control sockets of a transport. One thread only."""
+
+    def __init__(
+        self,
+        context: zmq.Context[zmq.Socket[bytes]],
+        identity: Identity,
+        *,
+        roster: Mapping[PeerId, PublicIdentity],
+        message_bytes_max: int,
+        session: bytes,
+        counters: Counters,
+    ) -> None:
+        """Make the sockets; nothing listens or connects yet."""
+        self._identity = identity
+        self._message_bytes_max = message_bytes_max
+        self._session = session
+        self._counters = counters
+        self.gate = Gate(context, {peer: them.curve.encode() for peer, them in roster.items()})
+        self.router = make_router(context, BEAT.size)
+        be_curve_server(self.router, identity.curve_secret)
+        self.router_guard = Guard(self.router, ROUTER_QUEUE * curve_bytes(HANDSHAKE_BYTES))
+        self.links = {peer: self._make_link(context, them) for peer, them in roster.items()}
+
+    def _make_link(
+        self, context: zmq.Context[zmq.Socket[bytes]], them: PublicIdentity
+    ) -> ControlLink:
+        frame_bytes_max = max(self._message_bytes_max, HELLO_BYTES_MAX)
+        dealer = make_dealer(context, frame_bytes_max, QUEUE)
+        be_curve_client(dealer, self._identity.curve_secret, them.curve.encode())
+        limits = Limits(OUTBOX_FRAMES, OUTBOX_FRAMES * PREFIX.size + 8 * self._message_bytes_max)
+        guard = Guard(dealer, (QUEUE + 2) * curve_bytes(PREFIX.size, frame_bytes_max))
+        return ControlLink(dealer, Outbox(limits, self._put), guard)
+
+    def bind(self, address: Address) -> int:
+        """Listen; the port."""
+        return bind(self.router, address, what="the control plane")
+
+    def connect(self, peer: PeerId, address: Address) -> None:
+        """Reach for a peer, which may not be there yet."""
+        connect(self.links[peer].dealer, address, what=f"control plane of peer {peer.hex()[:8]}")
+
+    def greet(self, peer: PeerId, hello: bytes) -> None:
+        """What the peer is told first on every connection."""
+        self.links[peer].outbox.greet([PREFIX.pack(HELLO, 0), hello])
+
+    def send(self, peer: PeerId, data: bytes) -> bool:
+        """Send now, or as soon as the peer is there; False if too much waits for it already."""
+        link = self.links[peer]
+        sent = link.outbox.push(link.next_number, [PREFIX.pack(DATA, link.next_number), data])
+        link.next_number += sent
+        return sent
+
+    def beat(self, peer: PeerId) -> None:
+        """Say to a peer that I am here and what I have of it; nothing if it is not there."""
+        link = self.links[peer]
+        try:
+            link.dealer.send(BEAT.pack(link.session, link.received), zmq.NOBLOCK)
+        except zmq.Again:
+            return
+        link.unacknowledged = 0
+        self._counters.beats_sent += curve_bytes(BEAT.size)
+
+    def take_beats(self) -> Iterator[PeerId]:
+        """Read beats that have come: whose."""
+        self.router_guard.follow()
+        for _ in range(ROUTER_QUEUE):
+            try:
+                route, *frames = self.router.recv_multipart(zmq.NOBLOCK, copy=False)
+            except zmq.Again:
+                return
+            peer = self._take_beat(route.bytes, frames)
+            if peer is not None:
+                yield peer
+
+    def _take_beat(self, route: bytes, frames: Sequence[zmq.Frame]) -> PeerId | None:
+        size_bytes = curve_bytes(*map(len, frames))
+        self._counters.beats_received += size_bytes
+        self.router_guard.delivered(frames[-1], size_bytes)
+        peer = author(frames[-1])
+        link = self.links.get(peer)
+        if link is None or len(frames) != 1 or len(frames[0]) != BEAT.size:
+            return None
+        session, number = BEAT.unpack(frames[0].buffer)
+        if session == self._session:
+            link.outbox.acknowledge_up_to(number)
+        link.outbox.reroute(route)
+        return peer
+
+    def take(self, peer: PeerId) -> Iterator[Raw]:
+        """Read what has come from a peer: greetings, new messages, and what is neither."""
+        link = self.links[peer]
+        link.guard.follow()
+        for _ in range(QUEUE):
+            try:
+                frames = link.dealer.recv_multipart(zmq.NOBLOCK, copy=False)
+            except zmq.Again:
+                break
+            raw = self._read(link, frames)
+            if raw is not None:
+                yield raw
+        if link.unacknowledged >= ACKNOWLEDGE_BYTES:
+            self.beat(peer)
+
+    def _read(self, link: ControlLink, frames: Sequence[zmq.Frame]) -> Raw | None:
+        size_bytes = curve_bytes(*map(len, frames))
+        link.guard.delivered(frames[-1], size_bytes)
+        if len(frames) != FRAMES or len(frames[0]) != PREFIX.size:
+            return Raw(BAD, b"a control message is not a number and a body")
+        kind, number = PREFIX.unpack(frames[0].buffer)
+        if kind == HELLO:
+            return Raw(HELLO, frames[1].bytes)
+        if kind != DATA or len(frames[1]) > self._message_bytes_max:
+            return Raw(BAD, f"control message of kind {kind}, {len(frames[1])} bytes".encode())
+        if not link.is_open or number <= link.received:
+            return None  # not greeted, or sent again over a new connection
+        link.received = number
+        link.unacknowledged += size_bytes
+        self._counters.control_received += size_bytes
+        return Raw(DATA, frames[1].bytes)
+
+    def forget(self, peer: PeerId) -> None:
+        """Drop the connection, and let the peer in no more."""
+        self.gate.forget(peer)
+        link = self.links.pop(peer)
+        link.outbox.clear()
+        link.guard.close()
+        link.dealer.close(linger=0)
+
+    def check(self) -> int:
+        """Cut off who floods; how many."""
+        guards = [self.router_guard, *(link.guard for link in self.links.values())]
+        return sum(guard.check() for guard in guards)
+
+    def close(self, linger_ms: int) -> None:
+        """Close all sockets; what is on its way has so long."""
+        self.router_guard.close()
+        for link in self.links.values():
+            link.guard.close()
+            link.dealer.close()
+        self.router.close(linger=linger_ms)
+        self.gate.socket.close()
+
+    def _put(self, route: bytes, frames: Sequence[bytes]) -> None:
+        self.router.send_multipart([route, *frames], zmq.NOBLOCK)
+        if frames[0][0] == DATA:
+            self._counters.control_sent += curve_bytes(*map(len, frames))

@@ -1,0 +1,104 @@
+"""What is on its way to one peer on one plane: kept until acknowledged, sent again over a new
+connection.
+
+ZeroMQ loses what is in a pipe when its connection breaks. An outbox is bounded in frames and bytes,
+and is the only bound on what waits for a slow or silent peer: what does not fit is not sent, which
+is that peer's loss.
+"""
+
+from __future__ import annotations
+
+from itertools import takewhile
+from typing import TYPE_CHECKING, NamedTuple
+
+import zmq
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    Send = Callable[[bytes, Sequence[bytes]], None]
+    """Puts frames on a connection by its routing id; raises zmq.ZMQError where it is gone."""
+
+REROUTES_MAX = 64
+"""Connections that a peer may open one after the other in the life of a process. Each may be sent
+all that is unacknowledged, and a peer that does not read keeps it in memory: without a bound that
+is an attack.
+"""
+
+
+class Limits(NamedTuple):
+    """Most that may wait for one peer."""
+
+    frames: int
+    size_bytes: int
+
+
+class Outbox:
+    """Frames under way to a peer, by number, in order of sending."""
+
+    def __init__(self, limits: Limits, send: Send) -> None:
+        """Start with nothing under way and no connection."""
+        self._limits = limits
+        self._send = send
+        self._waiting: dict[int, Sequence[bytes]] = {}
+        self._size_bytes = 0
+        self._greeting: Sequence[bytes] | None = None
+        self._reroutes = 0
+        self.route: bytes | None = None
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def push(self, number: int, frames: Sequence[bytes]) -> bool:
+        """Take a message and send it if there is a connection; False if there is no room for it."""
+        size_bytes = sum(map(len, frames))
+        full = (
+            len(self._waiting) >= self._limits.frames
+            or self._size_bytes + size_bytes > self._limits.size_bytes
+        )
+        if full:
+            return False
+        self._waiting[number] = frames
+        self._size_bytes += size_bytes
+        self._put(frames)
+        return True
+
+    def reroute(self, route: bytes) -> None:
+        """Use this connection from now on; over a new one everything unacknowledged goes again."""
+        if route == self.route or self._reroutes >= REROUTES_MAX:
+            return
+        self._reroutes += 1
+        self.route = route
+        if self._greeting is not None:
+            self._put(self._greeting)
+        for frames in list(self._waiting.values()):
+            self._put(frames)
+
+    def greet(self, frames: Sequence[bytes]) -> None:
+        """What to say first on every connection; not numbered, not acknowledged."""
+        self._greeting = frames
+
+    def acknowledge(self, numbers: Iterable[int]) -> None:
+        """Forget what has arrived; numbers that are not under way mean nothing."""
+        for number in numbers:
+            frames = self._waiting.pop(number, None)
+            if frames is not None:
+                self._size_bytes -= sum(map(len, frames))
+
+    def acknowledge_up_to(self, number: int) -> None:
+        """The same for all numbers up to this one."""
+        self.acknowledge(list(takewhile(lambda known: known <= number, self._waiting)))
+
+    def clear(self) -> None:
+        """Forget everything: who should have it is another process now, or banned."""
+        self._waiting.clear()
+        self._size_bytes = 0
+
+    def _put(self, frames: Sequence[bytes]) -> None:
+        if self.route is None:
+            return
+        try:
+            self._send(self.route, frames)
+        except zmq.ZMQError:
+            # The connection is gone. A beat over the next one brings its route, and all goes again.
+            self.route = None
