@@ -46,7 +46,8 @@ SMALL = SegmentLimits(events=5)
 def replay(path: Path, maker: Maker, **options: object) -> tuple[int, str]:
     """Exit code and everything printed."""
     out = io.StringIO()
-    code = replay_with(read_log(path), maker, cause="?", out=out, **options)  # type: ignore[arg-type]
+    log = read_log(path)
+    code = replay_with(log, maker, aggregator=Clip(), cause="?", out=out, **options)  # type: ignore[arg-type]
     return code, out.getvalue()
 
 
@@ -281,7 +282,8 @@ def test_a_log_replays_in_a_process_that_hashes_text_differently(
         "from zpeer.replay import *; from zpeer.zlog import read_log;"
         "from tests.core.toy import ByHash, Clip;"
         "log = read_log(pathlib.Path(sys.argv[1]));"
-        "sys.exit(replay_with(log, CoreMaker(log.header, Clip(), ByHash()), cause='?'))"
+        "sys.exit(replay_with(log, CoreMaker(log.header, Clip(), ByHash()),"
+        " aggregator=Clip(), cause='?'))"
     )
     root = Path(__file__).parent.parent
     for seed in "12":

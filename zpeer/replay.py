@@ -19,10 +19,12 @@ from zpeer.ids import short
 from zpeer.messages import PROTOCOL_VERSION
 from zpeer.narrator import Narrator
 from zpeer.recording import digest_core, digest_source
+from zpeer.reexecute import Reexecution
 from zpeer.rerun import Boundary, Rerun, Turn
 from zpeer.selection import Selection
 from zpeer.timeline import render_effect, render_event
 from zpeer.wire import WireLimits
+from zpeer.zlog import Payload
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -114,6 +116,7 @@ class Replayer:
     rerun: Rerun
     selection: Selection
     cause: str
+    numerics: Reexecution
     out: TextIO
     quiet: bool = False
     go_on: bool = False
@@ -130,8 +133,8 @@ class Replayer:
                     if self.selection.is_past(item):
                         break
                     self._show_turn(item)
-                case _:
-                    continue
+                case Payload():
+                    self.numerics.take(item)
             if self.differing and not self.go_on:
                 return DIFFERENT
         return self._conclude()
@@ -155,10 +158,11 @@ class Replayer:
                 lines.append(line)
         if chosen is not None and not self.quiet:
             self.say("\n".join(lines))
-        if turn.differences:
+        differences = [*turn.differences, *self.numerics.turn(turn.event, turn.recorded)]
+        if differences:
             place = narrator.place(turn.head)
             event = render_event(narrator, turn.now, turn.event).strip()
-            self._show_difference(f"at {turn.position} {place}: {event}", turn.differences)
+            self._show_difference(f"at {turn.position} {place}: {event}", differences)
 
     def _show_difference(self, where: str, differences: Iterable[str]) -> None:
         lines = list(differences)
@@ -183,6 +187,10 @@ class Replayer:
             self.say(f"{events} events replayed; {self.differing} differ")
             return DIFFERENT
         self.say(f"{events} events replayed, all effects equal; {head}")
+        if self.numerics.compared:
+            lacking = f", of {self.numerics.lacking} bytes are lacking"
+            tail = lacking if self.numerics.lacking else ""
+            self.say(f"{self.numerics.compared} results computed again, all equal{tail}")
         return EQUAL
 
     def say(self, text: str) -> None:
@@ -194,6 +202,7 @@ def replay_with(
     reader: LogReader,
     maker: Maker,
     *,
+    aggregator: Aggregator,
     cause: str,
     selection: Selection | None = None,
     quiet: bool = False,
@@ -201,6 +210,8 @@ def replay_with(
     out: TextIO | None = None,
 ) -> int:
     """Replay a log with cores that are given."""
-    rerun = Rerun(reader, maker, Narrator.of(reader.header.genesis))
-    chosen = selection or Selection()
-    return Replayer(rerun, chosen, cause, out or sys.stdout, quiet=quiet, go_on=go_on).run()
+    header = reader.header
+    rerun = Rerun(reader, maker, Narrator.of(header.genesis))
+    numerics = Reexecution(header.genesis, header.me, aggregator, rerun.narrator)
+    chosen, to = selection or Selection(), out or sys.stdout
+    return Replayer(rerun, chosen, cause, numerics, to, quiet=quiet, go_on=go_on).run()

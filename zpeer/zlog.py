@@ -94,9 +94,9 @@ class PayloadKind(IntEnum):
     """What recorded bytes are."""
 
     PART = 1
-    """Part `part` of the gradient of `peer`, in the attempt on `head`."""
+    """A row of the attempt on `head`: part `part` of mine, or (-1) that of `peer` for my part."""
     RESULT = 2
-    """The aggregate of part `part`, owned by `peer`."""
+    """The aggregate that `peer` owns."""
     BLOB = 3
     """Published bytes; `head` is their digest."""
 
