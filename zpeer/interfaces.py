@@ -15,11 +15,14 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
-    from zpeer.effects import Effect
+    from zpeer.effects import Broadcast, Effect
+    from zpeer.events import Event, Scalars
     from zpeer.ids import Digest, PeerId
-    from zpeer.messages import Signed, Stage
+    from zpeer.messages import Message, Signed, Stage
 
     Float32 = NDArray[np.float32]
+    Bytes = bytes | memoryview
+    """A tensor as it travels: little-endian float32."""
 
 Batch = Any
 """Whatever a task's loss takes; made and used by the task alone."""
@@ -54,7 +57,9 @@ class Aggregator(Protocol):
 class ValidatorPolicy(Protocol):
     """Who checks whom: a deterministic function of what all peers share plus the draw's beacon q."""
 
-    def validators(self, beacon: Digest, roster: Sequence[PeerId], count: int) -> tuple[PeerId, ...]:
+    def validators(
+        self, beacon: Digest, roster: Sequence[PeerId], count: int
+    ) -> tuple[PeerId, ...]:
         """The first `count` of the roster, in drawn order."""
         ...
 
@@ -96,28 +101,64 @@ class Task(Protocol):
 
 
 class AttackContext(Protocol):
-    """What an attacker knows and can do: all that a real one could (data are public, colluders agree)."""
+    """What an attacker knows and can do: all that a real one could.
+
+    Data are public, and colluders agree.
+    """
 
     me: PeerId
     roster: tuple[PeerId, ...]
     workers: tuple[PeerId, ...]
+    """Worker j owns part j."""
+    validators: tuple[PeerId, ...]
     colluders: tuple[PeerId, ...]
     """Me and those of my colluders that are still in the roster, in roster order."""
+    honest_workers: tuple[PeerId, ...]
+    """Workers that are no colluders, in worker order."""
     step: int
     attempt: int
     head: Digest
     parts: int
+    my_part: int
+    """The part I own; -1 as a validator."""
+    radii: tuple[float, ...]
+    """Clipping radius of every part."""
+    delta_max: tuple[float, ...]
+    """What more than half must report on a part before its average is checked."""
+    duties: dict[PeerId, tuple[PeerId, ...]]
+    """For each validator of this attempt, the targets it must report on."""
 
-    def honest_gradient(self, peer: PeerId, transform: Callable[[Batch], Batch] | None = None) -> Float32:
-        """What an honest `peer` computes this step, shape (dimension,); with the batch transformed if asked."""
+    def honest_gradient(
+        self, peer: PeerId, transform: Callable[[Batch], Batch] | None = None
+    ) -> Float32:
+        """What an honest `peer` computes this step, shape (dimension,).
+
+        Of its minibatch as `transform` changes it, if that is given.
+        """
         ...
 
     def shared_vector(self, label: str) -> Float32:
-        """A vector that all colluders can compute alike, shape (dimension,), standard normal, from the run and label."""
+        """Standard normal numbers, shape (dimension,), from run and label: the same at all colluders."""
         ...
 
     def deal(self, gradient: Float32) -> list[Float32]:
         """A gradient cut into this attempt's parts."""
+        ...
+
+    def result(self, owner: PeerId) -> Float32:
+        """The aggregate that an owner sent, shape (length of its part,)."""
+        ...
+
+    def stated_honestly(self, part: int, beacon: Digest) -> tuple[Scalars, ...]:
+        """What each worker, if honest, would state on a part in PROJECTIONS; in worker order."""
+        ...
+
+    def committed(self, worker: PeerId, part: int) -> Digest:
+        """H(g_i[j]) as a worker committed to it in this attempt; NOTHING where I have not seen it."""
+        ...
+
+    def decode(self, effect: Broadcast) -> Message:
+        """The message in one of my broadcasts."""
         ...
 
     def sign(self, stage: Stage, payload: bytes) -> Signed:
@@ -130,32 +171,43 @@ class AttackContext(Protocol):
 
 
 class Attack(Protocol):
-    """A Byzantine peer's plan, wrapped around an honest one. Subclass `zpeer.hookspecs.HonestAttack` and
-    override what it lies about."""
+    """A Byzantine peer's plan, wrapped around an honest one.
+
+    Subclass `zpeer.attacker.HonestAttack` and override what it lies about. Asked from the step on
+    that the peer file names (`start`); only `observe` is called from the first one on.
+    """
+
+    def observe(self, context: AttackContext, event: Event) -> None:
+        """See an event before the core does, from the first step on."""
+        ...
 
     def gradient(self, context: AttackContext, honest: Float32) -> Float32:
-        """The gradient to commit to instead of the honest one."""
+        """The gradient to commit to instead of the honest one, shape (dimension,)."""
         ...
 
-    def part(self, context: AttackContext, part: int, data: bytes) -> bytes:
-        """The bytes to send as PART, after they were committed to (`gradient` lies before)."""
-        ...
-
-    def committed_part(self, context: AttackContext, part: int, data: bytes) -> bytes:
+    def committed_part(self, context: AttackContext, part: int, data: Bytes) -> Bytes:
         """The bytes to commit to and send as my part number `part`."""
+        ...
+
+    def part(self, context: AttackContext, part: int, data: Bytes) -> Bytes:
+        """The bytes to send as PART, whatever was committed to."""
         ...
 
     def aggregate(self, context: AttackContext, honest: Float32) -> Float32:
         """The aggregate to commit to and send as RESULT."""
         ...
 
-    def effects(self, context: AttackContext, effects: list[Effect]) -> list[Effect | Delayed]:
-        """My outgoing effects before signing: change, drop, delay, duplicate or re-target any."""
+    def message(self, context: AttackContext, message: Message) -> Message | bytes:
+        """My stage message before it is signed; bytes are signed as they are."""
+        ...
+
+    def effects(self, context: AttackContext, effects: list[Effect]) -> Sequence[Effect | Extra]:
+        """My outgoing effects before signing: change, drop, delay, duplicate or re-target any.
+
+        Besides effects it may return `zpeer.conduct.After` and `zpeer.conduct.SendSigned`.
+        """
         ...
 
 
-class Delayed(Protocol):
-    """An effect to be carried out later (see `zpeer.attacker.After`)."""
-
-    seconds: float
-    effect: Effect
+Extra = Any
+"""`After` or `SendSigned` of `zpeer.conduct`, which only attacks make."""

@@ -1,0 +1,223 @@
+"""Puts one peer together, for whatever driver: store, worker, conduct, core and session over the
+same run.
+
+What all peers of a run share comes as `Ingredients`, made from the run file; what is this peer's
+own comes beside it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from zpeer.attacker import Attacker, Resources
+from zpeer.conduct import Honest
+from zpeer.core.machine import Core
+from zpeer.evidence import collect_evidence, write_evidence
+from zpeer.gradients import GradientSource
+from zpeer.parameters import ParameterFiles
+from zpeer.reception import Reception
+from zpeer.reporting import Reporter, Traffic
+from zpeer.session import Session
+from zpeer.store import TensorStore
+from zpeer.worker import Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from zpeer.conduct import Conduct
+    from zpeer.effects import WriteEvidence
+    from zpeer.genesis import Deadlines, Genesis
+    from zpeer.gradients import Gradients
+    from zpeer.ids import Digest, PeerId
+    from zpeer.interfaces import Aggregator, Attack, Batch, Float32, ValidatorPolicy
+    from zpeer.messages import Signed, Stage
+    from zpeer.numerics.optimizers import Optimizer
+    from zpeer.observations import Observation
+    from zpeer.record import Record
+    from zpeer.recording import Recorder
+    from zpeer.session import Network
+    from zpeer.wire import WireLimits
+    from zpeer.worker import Job
+
+
+class Trains(GradientSource, Protocol):
+    """What a peer needs of a task: `zpeer.trainer.Trainer`."""
+
+    def evaluate(self, parameters: Float32) -> dict[str, float]:
+        """Figures on held-out samples."""
+        ...
+
+    def flip_labels(self, batch: Batch) -> Batch:
+        """The batch with wrong labels."""
+        ...
+
+
+class Ingredients(NamedTuple):
+    """What all peers of a run have alike."""
+
+    genesis: Genesis
+    parameters: Float32
+    """x_0"""
+    aggregator: Aggregator
+    policy: ValidatorPolicy
+    limits: WireLimits
+    deadlines: Deadlines
+    make_optimizer: Callable[[], Optimizer]
+    learning_rate: Callable[[int], float]
+    """By counted steps before."""
+    keys: Mapping[PeerId, bytes]
+    """Compressed public keys, for evidence."""
+
+    def make_core(self, me: PeerId) -> Core:
+        """A fresh core."""
+        return Core(
+            self.genesis,
+            me,
+            aggregator=self.aggregator,
+            policy=self.policy,
+            limits=self.limits,
+            deadlines=self.deadlines,
+        )
+
+
+class Plot(NamedTuple):
+    """An attack and who is in it."""
+
+    attack: Attack
+    start: int
+    """First step in which it attacks."""
+    colluders: tuple[PeerId, ...]
+    sign: Callable[[Digest], bytes]
+    """Signs any digest with the attacker's own key."""
+
+
+class Own(NamedTuple):
+    """What is this peer's alone."""
+
+    name: str
+    me: PeerId
+    directory: Path
+    """Where parameters and evidence lie."""
+    entropy: bytes
+    sign: Callable[[Stage, Digest, bytes], Signed]
+    verify: Callable[[Signed], bool]
+    observe: Callable[[Observation], None]
+    traffic: Callable[[], Traffic]
+    evaluate_every: int = 0
+    plot: Plot | None = None
+    on_record: Callable[[Record], None] | None = None
+    """Told of every record that becomes final."""
+
+
+class Peer(NamedTuple):
+    """One peer, put together."""
+
+    session: Session
+    worker: Worker
+    store: TensorStore
+    files: ParameterFiles
+    reporter: Reporter
+    reception: Reception
+
+
+def assemble(
+    shared: Ingredients,
+    own: Own,
+    trainer: Trains,
+    gradients: Gradients,
+    *,
+    network: Network,
+    submit: Callable[[Job], None],
+    opener: Callable[[object], bytes | memoryview | None],
+    record: Callable[[Core], Recorder] | None = None,
+    record_payloads: bool = False,
+) -> Peer:
+    """Build a peer.
+
+    `record` makes the log of a fresh core; `opener` makes bytes of a bulk frame.
+    """
+    genesis = shared.genesis
+    files = ParameterFiles(own.directory / "parameters", genesis.dimension)
+    files.start(shared.parameters, genesis.parameters)
+    store = TensorStore(own.me, genesis.run, blobs_max=4 * len(genesis.peers))
+    conduct = make_conduct(shared, own, trainer, gradients, files, store)
+    worker = Worker(
+        own.name,
+        own.me,
+        genesis,
+        aggregator=shared.aggregator,
+        optimizer=shared.make_optimizer(),
+        learning_rate=shared.learning_rate,
+        gradients=gradients,
+        evaluate=trainer.evaluate,
+        files=files,
+        store=store,
+        conduct=conduct,
+        entropy=own.entropy,
+        opener=opener,
+    )
+    reception = Reception(shared.limits, len(genesis.peers), own.verify)
+    reporter = Reporter(own.name, genesis, own.observe, traffic=own.traffic, loss=worker.losses.get)
+    core = shared.make_core(own.me)
+    session = Session(
+        own.me,
+        genesis,
+        core,
+        reception=reception,
+        network=network,
+        submit=submit,
+        store=store,
+        conduct=conduct,
+        sign=own.sign,
+        write_evidence=make_evidence_writer(shared, own, files, store),
+        reporter=reporter,
+        recorder=record(core) if record else None,
+        record_payloads=record_payloads,
+        evaluate_every=own.evaluate_every,
+        on_record=own.on_record,
+    )
+    return Peer(session, worker, store, files, reporter, reception)
+
+
+def make_conduct(
+    shared: Ingredients,
+    own: Own,
+    trainer: Trains,
+    gradients: Gradients,
+    files: ParameterFiles,
+    store: TensorStore,
+) -> Conduct:
+    """Honest, or what the plot wants."""
+    if own.plot is None:
+        return Honest()
+    resources = Resources(
+        shared.genesis,
+        shared.aggregator,
+        shared.limits,
+        own.me,
+        colluders=own.plot.colluders,
+        sign=own.plot.sign,
+        flip_labels=trainer.flip_labels,
+        gradients=gradients,
+        files=files,
+        store=store,
+    )
+    return Attacker(own.plot.attack, resources, own.plot.start)
+
+
+def make_evidence_writer(
+    shared: Ingredients, own: Own, files: ParameterFiles, store: TensorStore
+) -> Callable[[WriteEvidence], Path]:
+    """Writes evidence into the peer's directory, and keeps the parameters file it names."""
+
+    def find(name: Digest) -> bytes | None:
+        data = store.find(name)
+        return None if data is None else bytes(data)
+
+    def write(effect: WriteEvidence) -> Path:
+        files.pin(effect.parameters)
+        evidence = collect_evidence(effect, shared.genesis, shared.keys, find)
+        return write_evidence(own.directory / "evidence", evidence)
+
+    return write

@@ -1,0 +1,116 @@
+"""What arrives, before the core hears of it: decoded, its signatures verified, its amount bounded.
+
+Nothing a peer sends raises anything here. What does not decode, is not validly signed, or is too
+much is dropped and counted by its sender.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from zpeer import events as ev
+from zpeer.errors import WireError
+from zpeer.ids import DIGEST_SIZE, NOTHING, Digest, PeerId
+from zpeer.messages import BlobRequest, Proof, Relay, SetReply, SetRequest, Signed
+from zpeer.store import Bulk
+from zpeer.wire import decode_control
+from zpeer.worker import Arrival
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from zpeer.events import Event
+    from zpeer.wire import WireLimits
+
+SIGNATURES_REMEMBERED = 4096
+"""Signatures known to be good: the sets that peers show each other are mostly what one holds
+already.
+"""
+
+
+def make_header(kind: Bulk, head: Digest = NOTHING) -> bytes:
+    """What stands before a tensor: its kind and the head it belongs to (published bytes: none)."""
+    return bytes([kind]) + head
+
+
+def read_header(header: bytes) -> tuple[Bulk, Digest]:
+    """Kind and head of a tensor; raises WireError."""
+    kinds = {int(kind): kind for kind in Bulk}
+    if len(header) != 1 + DIGEST_SIZE or header[0] not in kinds:
+        raise WireError(f"{len(header)} bytes, {header[:8].hex()} ..., are no header of a tensor")
+    return kinds[header[0]], Digest(header[1:])
+
+
+class Reception:
+    """One peer's door. `verify` says whether a signed message's sender signed it."""
+
+    def __init__(self, limits: WireLimits, peers: int, verify: Callable[[Signed], bool]) -> None:
+        self._limits = limits
+        self._verify = verify
+        self._good: dict[tuple[Digest, bytes], None] = {}
+        self._requests: Counter[PeerId] = Counter()
+        self._requests_max = 8 * peers
+        self._waiting: Counter[PeerId] = Counter()
+        self._waiting_max = 4 * peers
+        self.dropped: Counter[PeerId] = Counter()
+
+    def control(self, sender: PeerId, data: bytes) -> Event | None:
+        """The event in a control message."""
+        try:
+            event = self._read(sender, decode_control(data, self._limits))
+        except WireError:
+            event = None
+        self.dropped[sender] += event is None
+        return event
+
+    def bulk(self, sender: PeerId, header: bytes, frame: object) -> Arrival | None:
+        """A job for the worker, unless too many of the sender's are waiting already."""
+        try:
+            kind, head = read_header(header)
+        except WireError:
+            self.dropped[sender] += 1
+            return None
+        if self._waiting[sender] >= self._waiting_max:
+            self.dropped[sender] += 1
+            return None
+        self._waiting[sender] += 1
+        return Arrival(kind, head, sender, frame)
+
+    def opened(self, sender: PeerId) -> None:
+        """One of the sender's arrivals is dealt with."""
+        self._waiting[sender] -= 1
+
+    def decided(self) -> None:
+        """A record is final: everybody may ask anew."""
+        self._requests.clear()
+
+    def _read(self, sender: PeerId, message: Signed | Relay) -> Event | None:
+        """None if a signature does not verify, or for one request too many since the last record."""
+        match message:
+            case Signed():
+                return ev.MessageReceived(message) if self._is_good(message) else None
+            case SetReply(head=head, stage=stage, messages=messages):
+                good = all(self._is_good(signed) for signed in messages)
+                return ev.SetReceived(sender, head, stage, messages) if good else None
+            case Proof(first=first, second=second):
+                good = self._is_good(first) and self._is_good(second)
+                return ev.ProofReceived(first, second) if good else None
+            case SetRequest(head=head, stage=stage):
+                return ev.SetRequested(sender, head, stage) if self._may_ask(sender) else None
+            case BlobRequest(blob=blob):
+                return ev.BlobRequested(sender, blob) if self._may_ask(sender) else None
+
+    def _is_good(self, signed: Signed) -> bool:
+        key = (signed.body, signed.signature)
+        if key not in self._good:
+            if not self._verify(signed):
+                return False
+            self._good[key] = None
+            if len(self._good) > SIGNATURES_REMEMBERED:
+                del self._good[next(iter(self._good))]
+        return True
+
+    def _may_ask(self, sender: PeerId) -> bool:
+        self._requests[sender] += 1
+        return self._requests[sender] <= self._requests_max

@@ -1,0 +1,286 @@
+"""A whole swarm in one process and one thread: n sessions, a virtual clock, a network that delivers
+in order.
+
+The same core, worker and attacks as over sockets, without the sockets. Deterministic: equal
+ingredients, attacks and seed give equal runs, event by event. A message takes `LATENCY_SECONDS` of
+virtual time; computing takes none; when nothing is under way the clock jumps to the next deadline.
+
+Signatures are ideal by default (a table of who signed what): making and checking real ones is most
+of a small swarm's time, and the protocol is the same.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from math import inf
+from typing import TYPE_CHECKING, NamedTuple
+
+from zpeer import events as ev
+from zpeer.assembly import Ingredients, Own, Peer, Plot, Trains, assemble
+from zpeer.errors import ZpeerError
+from zpeer.gradients import Gradients
+from zpeer.ids import Digest, PeerId, digest, number
+from zpeer.messages import Signed, Stage, body_digest
+from zpeer.reporting import Traffic
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from zpeer.crypto import SigningKey, Verifier
+    from zpeer.interfaces import Attack
+    from zpeer.observations import Observation
+    from zpeer.record import Departure, Record
+    from zpeer.store import Bytes
+    from zpeer.worker import Job
+
+LATENCY_SECONDS = 0.001
+GRADIENTS_REMEMBERED = 8
+"""For each peer: those of a step, of the one before, and of open draws."""
+
+
+class SwarmError(ZpeerError):
+    """A simulated swarm did not do what was claimed of it. The message says how to repeat it."""
+
+
+class Signatures:
+    """Ideal: a table of who signed what. Nobody can forge, and nothing is computed."""
+
+    def __init__(self) -> None:
+        self._signed: set[tuple[PeerId, Digest]] = set()
+
+    def sign(self, peer: PeerId, body: Digest) -> bytes:
+        """64 bytes that stand for a signature."""
+        self._signed.add((peer, body))
+        return bytes(body) * 2
+
+    def verify(self, signed: Signed) -> bool:
+        """Whether the sender signed exactly this."""
+        good = signed.signature == bytes(signed.body) * 2
+        return good and (signed.sender, signed.body) in self._signed
+
+
+class RealSignatures:
+    """Made and checked with the peers' keys."""
+
+    def __init__(self, keys: Mapping[PeerId, SigningKey], verifier: Verifier) -> None:
+        self._keys = keys
+        self.verify = verifier.verify
+
+    def sign(self, peer: PeerId, body: Digest) -> bytes:
+        """The peer's signature."""
+        return self._keys[peer].sign(body)
+
+
+class Result(NamedTuple):
+    """What became of a peer."""
+
+    name: str
+    code: int
+    """As a process would exit with; -1 if it still ran when the simulation ended."""
+    reason: str
+    head: Digest
+    parameters: Digest
+    roster: tuple[PeerId, ...]
+    departures: tuple[Departure, ...]
+    """All that it recorded, in order."""
+    records: tuple[Record, ...]
+    evidence: tuple[Path, ...]
+    honest: bool
+
+
+class Wire:
+    """One peer's end of the simulated network."""
+
+    def __init__(self, swarm: LocalSwarm, me: PeerId) -> None:
+        self._swarm = swarm
+        self._me = me
+        self.sent = 0
+        self.received = 0
+
+    def send_control(self, to: PeerId, data: bytes) -> None:
+        """Deliver a control message a little later."""
+        self.sent += len(data)
+        self._swarm.push(to, self._me, b"", data)
+
+    def send_bulk(self, to: PeerId, header: bytes, data: Bytes) -> None:
+        """Deliver a tensor a little later."""
+        self.sent += len(header) + memoryview(data).nbytes
+        self._swarm.push(to, self._me, header, bytes(data))
+
+    def traffic(self) -> Traffic:
+        """Bytes of payloads; there are no frames here."""
+        return Traffic(self.sent, self.received)
+
+
+class Parcel(NamedTuple):
+    """Something under way. A tensor has a header, a control message none."""
+
+    at: float
+    to: PeerId
+    sender: PeerId
+    header: bytes
+    data: bytes
+
+
+class LocalSwarm:
+    """n peers of one run.
+
+    `attacks`: by peer's name; all attackers collude unless `colluders` says otherwise.
+    """
+
+    def __init__(
+        self,
+        shared: Ingredients,
+        trainer: Trains,
+        directory: Path,
+        *,
+        attacks: Mapping[str, Attack] | None = None,
+        start: int = 0,
+        seed: int = 0,
+        signatures: Signatures | RealSignatures | None = None,
+        observe: Callable[[Observation], None] | None = None,
+        evaluate_every: int = 0,
+    ) -> None:
+        genesis = shared.genesis
+        self.shared = shared
+        self.now = 0.0
+        self._parcels: deque[Parcel] = deque()
+        self._seed = seed
+        self._start = start
+        self._directory = directory
+        self._signatures = signatures or Signatures()
+        self._observe = observe or (lambda _observation: None)
+        self._evaluate_every = evaluate_every
+        self._records: dict[PeerId, list[Record]] = {peer: [] for peer in genesis.peers}
+        names = dict(zip(genesis.names, genesis.peers, strict=True))
+        self.attackers = tuple(names[name] for name in attacks or {})
+        gradients = Gradients(trainer, GRADIENTS_REMEMBERED * len(genesis.peers))
+        by_peer = {names[name]: attack for name, attack in (attacks or {}).items()}
+        self._wires = {peer: Wire(self, peer) for peer in genesis.peers}
+        self.peers = {
+            peer: self._assemble(peer, name, by_peer.get(peer), trainer, gradients)
+            for name, peer in names.items()
+        }
+
+    def _assemble(
+        self,
+        peer: PeerId,
+        name: str,
+        attack: Attack | None,
+        trainer: Trains,
+        gradients: Gradients,
+    ) -> Peer:
+        """One peer, whose jobs are done where they are given."""
+        signatures = self._signatures
+        own = Own(
+            name=name,
+            me=peer,
+            directory=self._directory / name,
+            entropy=digest("zpeer/simulation", number(self._seed), peer),
+            sign=Slots(peer, signatures).sign,
+            verify=signatures.verify,
+            observe=self._observe,
+            traffic=self._wires[peer].traffic,
+            evaluate_every=self._evaluate_every,
+            plot=self._make_plot(peer, attack),
+            on_record=self._records[peer].append,
+        )
+        return assemble(
+            self.shared,
+            own,
+            trainer,
+            gradients,
+            network=self._wires[peer],
+            submit=lambda job: self._work(peer, job),
+            opener=lambda frame: frame if isinstance(frame, bytes) else None,
+        )
+
+    def _make_plot(self, peer: PeerId, attack: Attack | None) -> Plot | None:
+        """An attacker signs with its own key like everybody, only without a journal."""
+        if attack is None:
+            return None
+        signatures = self._signatures
+        return Plot(attack, self._start, self.attackers, lambda body: signatures.sign(peer, body))
+
+    def _work(self, peer: PeerId, job: Job) -> None:
+        """Do a job in place. The session hears of it after what it is at."""
+        here = self.peers[peer]
+        here.session.answer(job, here.worker.run(job), self.now)
+
+    def push(self, to: PeerId, sender: PeerId, header: bytes, data: bytes) -> None:
+        """Put something under way."""
+        self._parcels.append(Parcel(self.now + LATENCY_SECONDS, to, sender, header, data))
+
+    def run(self, max_steps: int | None = None) -> list[Result]:
+        """Run until everybody has stopped, nothing can happen any more, or an honest peer counts `max_steps`."""
+        for peer in self.peers.values():
+            peer.session.feed(ev.Started(), self.now)
+        while self._step():
+            if max_steps is not None and self._steps() >= max_steps:
+                break
+        return [self._result(peer) for peer in self.peers]
+
+    def _steps(self) -> int:
+        """Counted steps of the honest peer that is furthest."""
+        records = [peer.session.record for peer in self.honest]
+        return max((record.counted for record in records if record), default=0)
+
+    @property
+    def honest(self) -> list[Peer]:
+        """Peers without an attack."""
+        return [peer for name, peer in self.peers.items() if name not in self.attackers]
+
+    def _step(self) -> bool:
+        """The next thing that happens; False if nothing can."""
+        sessions = [peer.session for peer in self.peers.values()]
+        late = min(sessions, key=lambda session: session.deadline)
+        if self._parcels and self._parcels[0].at <= late.deadline:
+            self._deliver(self._parcels.popleft())
+            return True
+        if late.deadline == inf:
+            return False
+        self.now = max(self.now, late.deadline)
+        late.tick(self.now)
+        return True
+
+    def _deliver(self, parcel: Parcel) -> None:
+        self.now = max(self.now, parcel.at)
+        session = self.peers[parcel.to].session
+        self._wires[parcel.to].received += len(parcel.header) + len(parcel.data)
+        if parcel.header:
+            session.receive_bulk(parcel.sender, parcel.header, parcel.data)
+        else:
+            session.receive_control(parcel.sender, parcel.data, self.now)
+
+    def _result(self, peer: PeerId) -> Result:
+        here = self.peers[peer]
+        session, genesis = here.session, self.shared.genesis
+        record, stop = session.record, session.stopped
+        return Result(
+            name=here.reporter.name,
+            code=stop.code if stop else -1,
+            reason=stop.reason if stop else "still running",
+            head=record.head if record else genesis.run,
+            parameters=here.files.digest,
+            roster=record.roster if record else genesis.peers,
+            departures=tuple(session.departures),
+            records=tuple(self._records[peer]),
+            evidence=tuple(session.evidence),
+            honest=peer not in self.attackers,
+        )
+
+
+class Slots:
+    """Signs one body a slot, as the journal on disk does."""
+
+    def __init__(self, me: PeerId, signatures: Signatures | RealSignatures) -> None:
+        self._me = me
+        self._signatures = signatures
+        self._bodies: dict[tuple[Digest, Stage], Digest] = {}
+
+    def sign(self, stage: Stage, head: Digest, payload: bytes) -> Signed:
+        """Sign; a second body for a slot is a bug."""
+        body = body_digest(stage, head, self._me, payload)
+        assert self._bodies.setdefault((head, stage), body) == body, "a second body for one slot"
+        return Signed(stage, head, self._me, payload, self._signatures.sign(self._me, body))

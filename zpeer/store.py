@@ -1,0 +1,163 @@
+"""The tensor store: bytes of gradients, parts and results, by attempt head, peer and digest.
+
+The core speaks of tensors by name; here they lie. Bounded, whatever a peer sends (protocol, section
+8): of each (kind, sender) the first PART or RESULT of the present head and the first one of a head
+to come (an honest peer is at most one ahead), of published bytes a fixed number a sender. What is
+over is dropped and counted, and the core never hears of it: what it was told of lies here until
+`release` names its head.
+
+Filled and emptied by the worker alone, in the order of its jobs; others only look things up.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from enum import IntEnum
+from typing import TYPE_CHECKING, NamedTuple
+
+from zpeer.ids import Digest, PeerId, digest_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+Bytes = bytes | memoryview
+"""A tensor as it travels: little-endian float32."""
+
+HEADS_REMEMBERED = 64
+"""Past heads known by name; what comes for an older one takes its sender's own slot for heads to
+come.
+"""
+
+
+class Bulk(IntEnum):
+    """What arrives on the bulk plane."""
+
+    PART = 1
+    RESULT = 2
+    BLOB = 3
+
+
+class Held(NamedTuple):
+    """Bytes with their digest, which was computed once."""
+
+    digest: Digest
+    data: Bytes
+
+
+def hold(data: Bytes) -> Held:
+    """Hash bytes."""
+    return Held(digest_bytes(data), data)
+
+
+class Early(NamedTuple):
+    """What came for a head that is not known yet."""
+
+    head: Digest
+    held: Held
+
+
+class TensorStore:
+    """All bulk bytes of one peer. `blobs_max`: published bytes held of one sender."""
+
+    def __init__(self, me: PeerId, head: Digest, blobs_max: int) -> None:
+        self._me = me
+        self._head = head
+        self._past: deque[Digest] = deque(maxlen=HEADS_REMEMBERED)
+        self._blobs_max = blobs_max
+        self._own: dict[Digest, tuple[Held, ...]] = {}
+        self._arrived: dict[tuple[Digest, Bulk, PeerId], Held] = {}
+        self._early: dict[tuple[Bulk, PeerId], Early] = {}
+        self._blobs: dict[Digest, tuple[PeerId, Held]] = {}
+        self.dropped: Counter[PeerId] = Counter()
+        """Arrivals refused for want of a slot, by sender."""
+
+    # --- what arrives -----------------------------------------------------------------------------
+
+    def is_welcome(self, kind: Bulk, head: Digest, sender: PeerId) -> bool:
+        """Whether a PART or RESULT has a slot; asked before its bytes are opened and hashed."""
+        if head == self._head:
+            welcome = (head, kind, sender) not in self._arrived
+        else:
+            welcome = head not in self._past and (kind, sender) not in self._early
+        self.dropped[sender] += not welcome
+        return welcome
+
+    def arrive(self, kind: Bulk, head: Digest, sender: PeerId, held: Held) -> None:
+        """Take a welcome PART or RESULT."""
+        if head == self._head:
+            self._arrived[head, kind, sender] = held
+        else:
+            self._early[kind, sender] = Early(head, held)
+
+    def publish(self, sender: PeerId, held: Held) -> bool:
+        """Take published bytes; False where the sender has too many here already."""
+        if held.digest in self._blobs:
+            return True
+        taken = sum(owner == sender for owner, _ in self._blobs.values())
+        if taken >= self._blobs_max:
+            self.dropped[sender] += 1
+            return False
+        self._blobs[held.digest] = (sender, held)
+        return True
+
+    def put_own(self, head: Digest, parts: Sequence[Held]) -> None:
+        """My gradient of an attempt, dealt."""
+        self._own[head] = tuple(parts)
+
+    def put_result(self, head: Digest, held: Held) -> None:
+        """The aggregate of my part."""
+        self._arrived[head, Bulk.RESULT, self._me] = held
+
+    # --- looking up -------------------------------------------------------------------------------
+
+    def own(self, head: Digest, part: int) -> Held:
+        """One part of my gradient."""
+        return self._own[head][part]
+
+    def row(self, head: Digest, sender: PeerId, part: int) -> Bytes:
+        """A worker's row of my part `part`; my own one too."""
+        if sender == self._me:
+            return self.own(head, part).data
+        return self._arrived[head, Bulk.PART, sender].data
+
+    def result(self, head: Digest, owner: PeerId) -> Held:
+        """The aggregate that an owner sent."""
+        return self._arrived[head, Bulk.RESULT, owner]
+
+    def find(self, name: Digest) -> Bytes | None:
+        """Any bytes held, by digest."""
+        if name in self._blobs:
+            return self._blobs[name][1].data
+        return next((held.data for held in self._all() if held.digest == name), None)
+
+    def _all(self) -> Iterator[Held]:
+        # Copies, because the loop may look while the worker fills.
+        yield from list(self._arrived.values())
+        for parts in list(self._own.values()):
+            yield from parts
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes held; those with several names count once for each."""
+        blobs = [held for _, held in self._blobs.values()]
+        early = [each.held for each in self._early.values()]
+        return sum(memoryview(held.data).nbytes for held in [*self._all(), *blobs, *early])
+
+    # --- what goes --------------------------------------------------------------------------------
+
+    def adopt(self, head: Digest) -> None:
+        """A record is final: what came early for its head is in place, what came for others is dropped."""
+        self._past.append(self._head)
+        self._head = head
+        for (kind, sender), early in self._early.items():
+            if early.head == head:
+                self._arrived.setdefault((head, kind, sender), early.held)
+        self._early = {}
+
+    def release(self, heads: Iterable[Digest], blobs: Iterable[Digest]) -> None:
+        """Let go of attempts and published bytes that nothing rests on any longer."""
+        gone = set(heads)
+        self._own = {head: parts for head, parts in self._own.items() if head not in gone}
+        self._arrived = {key: held for key, held in self._arrived.items() if key[0] not in gone}
+        for name in blobs:
+            self._blobs.pop(name, None)

@@ -1,0 +1,374 @@
+"""The numerics of a peer, off its loop: takes one job at a time, answers with what the core must
+hear.
+
+A job is a computation the core asked for, an arrival to open and hash, or bookkeeping of the tensor
+store. Every computation is answered by exactly one event; jobs are done in the order they were
+given, so the store needs no lock. There is no thread in here: a peer runs this in one, a simulation
+calls it in place.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, assert_never
+
+import msgspec
+import numpy as np
+from blake3 import blake3
+
+from zpeer.effects import (
+    AggregatePart,
+    Computation,
+    ComputeParts,
+    DrawSecret,
+    Project,
+    ProjectBlob,
+    Recompute,
+    Release,
+    TestAverage,
+    Update,
+)
+from zpeer.errors import PluginError
+from zpeer.events import (
+    AverageTested,
+    BlobArrived,
+    BlobProjected,
+    Event,
+    PartAggregated,
+    PartArrived,
+    PartsComputed,
+    Projected,
+    Recomputed,
+    ResultArrived,
+    Scalars,
+    SecretDrawn,
+    Updated,
+)
+from zpeer.genesis import Protection
+from zpeer.ids import NOTHING, Digest, PeerId, digest_bytes, number
+from zpeer.numerics.dealing import deal, from_bytes, gather, is_finite, to_bytes
+from zpeer.numerics.directions import directions
+from zpeer.numerics.fixed import norm
+from zpeer.numerics.projections import column, residual, scalars
+from zpeer.observations import Evaluated
+from zpeer.parts import Layout
+from zpeer.record import Record
+from zpeer.store import Bulk, hold
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from zpeer.conduct import Conduct
+    from zpeer.genesis import Genesis
+    from zpeer.gradients import Gradients
+    from zpeer.interfaces import Aggregator, Float32
+    from zpeer.numerics.directions import Directions
+    from zpeer.numerics.optimizers import Optimizer
+    from zpeer.parameters import ParameterFiles
+    from zpeer.store import Bytes, TensorStore
+
+LOSSES_REMEMBERED = 4
+
+
+class Arrival(msgspec.Struct, frozen=True):
+    """Bulk bytes of a peer, still sealed."""
+
+    kind: Bulk
+    head: Digest
+    """NOTHING for published bytes: they are named by their digest alone."""
+    sender: PeerId
+    frame: object
+    """As the transport gave it; the worker's opener makes bytes of it."""
+
+
+class Adopt(msgspec.Struct, frozen=True):
+    """A record is final: its parameters are the present ones."""
+
+    record: Record
+
+
+class Evaluate(msgspec.Struct, frozen=True):
+    """Evaluate the present parameters on held-out samples -> Evaluated."""
+
+    step: int
+
+
+Job = Computation | Arrival | Adopt | Evaluate | Release
+Answer = Event | Evaluated | None
+
+
+class Worker:
+    """One peer's numerics. `entropy`: 32 secret bytes that its a_i are made from."""
+
+    def __init__(
+        self,
+        name: str,
+        me: PeerId,
+        genesis: Genesis,
+        *,
+        aggregator: Aggregator,
+        optimizer: Optimizer,
+        learning_rate: Callable[[int], float],
+        gradients: Gradients,
+        evaluate: Callable[[Float32], dict[str, float]],
+        files: ParameterFiles,
+        store: TensorStore,
+        conduct: Conduct,
+        entropy: bytes,
+        opener: Callable[[object], Bytes | None],
+    ) -> None:
+        self._name = name
+        self._me = me
+        self._genesis = genesis
+        self._aggregator = aggregator
+        self._optimizer = optimizer
+        self._learning_rate = learning_rate
+        self._gradients = gradients
+        self._evaluate = evaluate
+        self._files = files
+        self._store = store
+        self._conduct = conduct
+        self._entropy = entropy
+        self._open = opener
+        self._pending: tuple[Digest, Float32] | None = None
+        self.losses: dict[Digest, float] = {}
+        """Of my minibatch, by head; of the last few attempts."""
+
+    def run(self, job: Job) -> Answer:  # noqa: C901, PLR0911, PLR0912 - one table
+        """Do one job. Raises ZpeerError where a plugin or the disk fails."""
+        match job:
+            case DrawSecret():
+                return self._draw_secret(job)
+            case ComputeParts():
+                return self._compute_parts(job)
+            case AggregatePart():
+                return self._aggregate(job)
+            case Project():
+                return self._project(job)
+            case Recompute():
+                return self._recompute(job)
+            case ProjectBlob():
+                return self._project_blob(job)
+            case TestAverage():
+                return self._test_average(job)
+            case Update():
+                return self._update(job)
+            case Arrival():
+                return self._arrive(job)
+            case Evaluate(step=step):
+                return Evaluated(self._name, step, self._evaluate(self._files.current))
+            case Adopt(record=record):
+                self._adopt(record)
+                return None
+            case Release():
+                self._release(job)
+                return None
+            case _:
+                assert_never(job)
+
+    # --- mine -------------------------------------------------------------------------------------
+
+    def _draw_secret(self, job: DrawSecret) -> SecretDrawn:
+        """a_i: a keyed function of run, step and attempt (the place names them) and of me."""
+        secret = blake3(job.place + self._me, key=self._entropy).digest()
+        return SecretDrawn(job.head, Digest(secret))
+
+    def _compute_parts(self, job: ComputeParts) -> PartsComputed:
+        honest = self._gradients.get(job.parameters, self._files.load, job.batch_seed)
+        self._note_loss(job.head, honest.loss)
+        vector = self._conduct.gradient(job.head, honest.vector)
+        held = [
+            hold(self._conduct.committed_part(job.head, place, to_bytes(part)))
+            for place, part in enumerate(deal(vector, self._layout(job.parts)))
+        ]
+        self._store.put_own(job.head, held)
+        return PartsComputed(job.head, tuple(each.digest for each in held))
+
+    def _note_loss(self, head: Digest, loss: float) -> None:
+        self.losses[head] = loss
+        while len(self.losses) > LOSSES_REMEMBERED:
+            del self.losses[next(iter(self.losses))]
+
+    def _aggregate(self, job: AggregatePart) -> PartAggregated:
+        rows_ND = self._rows(job.head, job.part, job.parts, job.rows)
+        result = self._conduct.aggregate(job.head, self._apply_aggregator(rows_ND, job.radius))
+        held = hold(to_bytes(result))
+        self._store.put_result(job.head, held)
+        return PartAggregated(job.head, held.digest)
+
+    def _apply_aggregator(self, rows_ND: Float32, radius: float) -> Float32:
+        """The plugin's aggregate; without protection the mean.
+
+        Raises PluginError where the plugin breaks its contract.
+        """
+        length = rows_ND.shape[1]
+        if length == 0 or self._genesis.protection is Protection.NONE:
+            return np.asarray(rows_ND.mean(axis=0, dtype=np.float64), dtype=np.float32)
+        name = type(self._aggregator).__name__
+        try:
+            result = self._aggregator.aggregate(rows_ND, radius)
+        except Exception as problem:
+            raise PluginError(
+                f"aggregator {name} raised {type(problem).__name__}: {problem}; it was given rows"
+                f" of shape {rows_ND.shape} and radius {radius}"
+            ) from problem
+        problem_found = find_problem(result, length)
+        if problem_found:
+            raise PluginError(
+                f"aggregator {name} returned {problem_found}; expected finite float32 of shape"
+                f" ({length},) for rows of shape {rows_ND.shape}"
+            )
+        return result
+
+    def _project(self, job: Project) -> Projected:
+        """My row against every result, my column against mine, and the norms all compute alike."""
+        row: list[Scalars] = []
+        mine: tuple[Scalars, ...] = ()
+        result_norms, direction_norms = [], []
+        for part, owner in enumerate(job.workers):
+            result = self._result(job.head, owner)
+            axes = self._directions(job.beacon, part, len(job.workers))
+            result_norms.append(norm(result))
+            direction_norms.append(axes.norms())
+            if job.part >= 0:
+                own = self._own_row(job.head, part, result)
+                row.append(self._scalars(own, result, job.radii[part], axes))
+            if part == job.part:
+                rows_ND = self._rows(job.head, part, len(job.workers), job.rows)
+                weight = self._aggregator.weight
+                mine = column(rows_ND, result, job.radii[part], weight, axes)
+        return Projected(job.head, tuple(row), mine, tuple(result_norms), tuple(direction_norms))
+
+    def _update(self, job: Update) -> Updated:
+        results = [self._result(job.head, worker) for worker in job.workers]
+        gradient = gather(results, self._layout(len(job.workers)))
+        rate = self._learning_rate(job.step)
+        parameters = self._optimizer.step(self._files.load(job.parameters), gradient, rate)
+        name = self._files.write(parameters)
+        self._pending = (name, parameters)
+        state = self._optimizer.state_digest() if job.digest_state else NOTHING
+        return Updated(job.head, name, state)
+
+    def _adopt(self, record: Record) -> None:
+        self._store.adopt(record.head)
+        if self._pending is None:
+            return
+        name, parameters = self._pending
+        self._pending = None
+        if record.parameters == name:
+            self._optimizer.adopt()
+            self._files.adopt(name, parameters)
+        else:
+            self._optimizer.discard()
+
+    # --- judging others ---------------------------------------------------------------------------
+
+    def _recompute(self, job: Recompute) -> Recomputed:
+        gradient = self._gradients.get(job.parameters, self._files.load, job.batch_seed).vector
+        parts = deal(gradient, self._layout(len(job.workers)))
+        row = []
+        for part, radius in enumerate(job.radii):
+            result = self._result(job.head, job.workers[part])
+            axes = self._directions(job.beacon, part, len(job.workers))
+            row.append(self._scalars(parts[part], result, radius, axes))
+        return Recomputed(
+            job.head,
+            job.target,
+            tuple(digest_bytes(to_bytes(part)) for part in parts),
+            tuple(row),
+            tuple(digest_report(validator, gradient) for validator in job.validators),
+        )
+
+    def _project_blob(self, job: ProjectBlob) -> BlobProjected:
+        data = self._find(job.blob)
+        result = self._result(job.head, job.owner)
+        row = from_bytes(data) if memoryview(data).nbytes == result.nbytes else None
+        if row is None or not is_finite(row):
+            return BlobProjected(job.head, job.part, job.blob, None)
+        axes = self._directions(job.beacon, job.part, job.parts)
+        found = self._scalars(row, result, job.radius, axes)
+        return BlobProjected(job.head, job.part, job.blob, found)
+
+    def _test_average(self, job: TestAverage) -> AverageTested:
+        result = self._result(job.head, job.owner)
+        zeros = np.zeros_like(result)
+        rows = [zeros if blob is None else from_bytes(self._find(blob)) for blob in job.blobs]
+        size, norms = residual(rows, result, job.radius, self._aggregator.weight)
+        return AverageTested(job.head, job.part, size, norms)
+
+    # --- the store --------------------------------------------------------------------------------
+
+    def _arrive(self, job: Arrival) -> Event | None:
+        """Open and hash what came, if there is a slot for it."""
+        is_blob = job.kind is Bulk.BLOB
+        if not is_blob and not self._store.is_welcome(job.kind, job.head, job.sender):
+            return None
+        data = self._open(job.frame)
+        if data is None:
+            return None
+        held = hold(data)
+        size_bytes = memoryview(data).nbytes
+        finite = size_bytes % 4 == 0 and is_finite(from_bytes(data))
+        if is_blob:
+            kept = self._store.publish(job.sender, held)
+            return BlobArrived(held.digest, size_bytes, finite) if kept else None
+        self._store.arrive(job.kind, job.head, job.sender, held)
+        event = PartArrived if job.kind is Bulk.PART else ResultArrived
+        return event(job.head, job.sender, held.digest, size_bytes, finite)
+
+    def _release(self, job: Release) -> None:
+        self._store.release(job.heads, job.blobs)
+        self._files.release(job.parameters)
+
+    def _rows(self, head: Digest, part: int, parts: int, rows: Sequence[PeerId | None]) -> Float32:
+        """Rows of my part in worker order, shape (workers, length); a missing one is zeros."""
+        rows_ND = np.zeros((len(rows), self._layout(parts).length(part)), dtype=np.float32)
+        for place, worker in enumerate(rows):
+            if worker is not None:
+                rows_ND[place] = self._usable(self._store.row(head, worker, part), rows_ND[place])
+        return rows_ND
+
+    def _own_row(self, head: Digest, part: int, result: Float32) -> Float32:
+        return self._usable(self._store.own(head, part).data, result)
+
+    @staticmethod
+    def _usable(data: Bytes, like: Float32) -> Float32:
+        """A row as numbers; zeros where it is not finite or too short or long, as its owner takes it."""
+        fits = memoryview(data).nbytes == like.nbytes
+        row = from_bytes(data) if fits else np.zeros_like(like)
+        return row if is_finite(row) else np.zeros_like(like)
+
+    def _result(self, head: Digest, owner: PeerId) -> Float32:
+        return from_bytes(self._store.result(head, owner).data)
+
+    def _find(self, blob: Digest) -> Bytes:
+        data = self._store.find(blob)
+        assert data is not None, "the core asks only for bytes it was told of"
+        return data
+
+    def _layout(self, parts: int) -> Layout:
+        return Layout(self._genesis.dimension, self._genesis.block, parts)
+
+    def _directions(self, beacon: Digest, part: int, parts: int) -> Directions:
+        length = self._layout(parts).length(part)
+        return directions(beacon, part, length, self._genesis.directions)
+
+    def _scalars(self, row: Float32, result: Float32, radius: float, axes: Directions) -> Scalars:
+        return scalars(row, result, radius, self._aggregator.weight, axes)
+
+
+def find_problem(result: object, length: int) -> str:
+    """What is wrong with an aggregate; the empty string if nothing is."""
+    if not isinstance(result, np.ndarray):
+        return f"a {type(result).__name__}"
+    if result.dtype != np.float32 or result.shape != (length,):
+        return f"{result.dtype} of shape {result.shape}"
+    return "" if is_finite(result) else "numbers that are not finite"
+
+
+def digest_report(validator: PeerId, gradient: Float32) -> Digest:
+    """H(v || g): `digest("zpeer/report", v, bytes of g)`, without joining them first."""
+    hasher = blake3()
+    for field in (b"zpeer/report", validator, to_bytes(gradient)):
+        hasher.update(number(len(field)))
+        hasher.update(field)
+    return Digest(hasher.digest())
