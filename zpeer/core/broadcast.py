@@ -16,7 +16,7 @@ from zpeer.core.state import Early
 from zpeer.effects import SendProof, SendSet, SendSetRequest
 from zpeer.errors import WireError
 from zpeer.faults import FaultKind
-from zpeer.ids import NOTHING, Digest, PeerId, digest_of_set
+from zpeer.ids import Digest, PeerId, digest_of_set
 from zpeer.messages import Commit, Signed, Stage
 from zpeer.record import Departure
 
@@ -37,8 +37,8 @@ def compute_set_digest(messages: tuple[Signed, ...]) -> Digest:
 
 def on_message(context: Context, signed: Signed) -> None:
     """Put a message into its slot, keep it for the next head, or drop it."""
-    attempt = context.attempt
-    if signed.head != attempt.base.head:
+    attempt = context.state.attempt
+    if attempt is None or signed.head != attempt.base.head:
         keep_early(context, signed.head, signed.sender, signed.stage, signed=signed)
         return
     if signed.sender not in attempt.base.roster or signed.stage not in context.stages:
@@ -75,35 +75,38 @@ def stage_before(context: Context, stage: Stage) -> Stage | None:
     return context.stages[place - 1] if place else None
 
 
-def get_echo(context: Context, signed: Signed) -> Digest:
-    """The echo a message carries; NOTHING where there is none or the body does not decode."""
+def get_echo(context: Context, signed: Signed) -> Digest | None:
+    """The echo a message carries; None where there is none or the body does not decode."""
     try:
         message = context.decode(signed)
     except WireError:
-        return NOTHING
-    return NOTHING if isinstance(message, Commit) else message.echo
+        return None
+    return None if isinstance(message, Commit) else message.echo
 
 
 def is_agreed(context: Context, signed: Signed) -> bool:
     """Whether the message belongs to my set: its echo is mine. A body that does not decode is
     judged as it is."""
     before = stage_before(context, signed.stage)
-    if before is None:
-        return True
     echo = get_echo(context, signed)
-    return echo in (NOTHING, context.attempt.sets.get(before, echo))
+    return before is None or echo is None or echo == context.attempt.sets.get(before, echo)
 
 
 def ask_about_echo(context: Context, signed: Signed) -> None:
     """Ask the signer for the set behind an echo that is not mine, once."""
     attempt = context.attempt
     before = stage_before(context, signed.stage)
-    if before is None or before not in attempt.sets or is_agreed(context, signed):
+    mark = bytes([signed.stage]) + signed.sender
+    if before is None or mark in attempt.asked or is_agreed(context, signed):
         return
-    mark = get_echo(context, signed) + signed.sender
-    if mark not in attempt.asked:
-        attempt.asked.add(mark)
-        context.emit(SendSetRequest(to=signed.sender, head=signed.head, stage=before))
+    attempt.asked.add(mark)
+    context.emit(SendSetRequest(to=signed.sender, head=signed.head, stage=before))
+
+
+def ask_about_echoes(context: Context, stage: Stage) -> None:
+    """Look again at what came for a stage before I had the set that its messages echo."""
+    for signed in context.attempt.members(stage):
+        ask_about_echo(context, signed)
 
 
 def is_complete(context: Context, stage: Stage) -> bool:
@@ -115,12 +118,18 @@ def is_complete(context: Context, stage: Stage) -> bool:
 
 
 def on_set_requested(context: Context, event: SetRequested) -> None:
-    """Show what I hold for a stage: messages are signed, so anyone may relay them."""
+    """Show a set that I have echoed: messages are signed, so anyone may relay them.
+
+    Once to each who asks: a set is many times larger than the question.
+    """
     attempt = context.find_attempt(event.head)
-    if attempt is None or event.peer not in attempt.base.roster:
+    mark = bytes([event.stage]) + event.peer
+    if attempt is None or event.stage not in attempt.sets or mark in attempt.answered:
         return
-    messages = attempt.members(event.stage)
-    context.emit(SendSet(to=event.peer, head=event.head, stage=event.stage, messages=messages))
+    if event.peer in attempt.base.roster:
+        attempt.answered.add(mark)
+        messages = attempt.members(event.stage)
+        context.emit(SendSet(to=event.peer, head=event.head, stage=event.stage, messages=messages))
 
 
 def on_set_received(context: Context, event: SetReceived) -> None:
@@ -160,9 +169,10 @@ def convict(context: Context, first: Signed, second: Signed) -> None:
     context.emit(SendProof(to=witnesses, first=first, second=second))
     context.stop(
         5,
-        f"two different {first.stage.name} bodies were signed for one slot (equivocation);"
-        ' with agreement = "stop" the run ends here',
+        f"{context.names([liar])} signed two different {first.stage.name} bodies for one slot"
+        ' (equivocation); with agreement = "stop" the run ends here',
         (liar,),
+        FaultKind.EQUIVOCATION,
     )
 
 
@@ -182,9 +192,11 @@ def keep_early(
 
     An honest peer is at most one head ahead, since every head needs my VERDICT. What comes for a
     head of the past is late and dropped; what comes for a head that never will be is overwritten or
-    dropped with the next.
+    dropped with the next. Before the start the next head is the run's own.
     """
-    if head in context.state.known_heads or sender not in context.attempt.base.roster:
+    attempt = context.state.attempt
+    roster = attempt.base.roster if attempt else context.genesis.peers
+    if head in context.state.known_heads or sender not in roster:
         return
     key = bytes([kind]) + sender
     context.state.early[key] = Early(head, sender, kind, signed, arrival)
@@ -206,8 +218,8 @@ def take_arrival(
     context: Context, head: Digest, sender: PeerId, kind: int, arrival: Arrival
 ) -> None:
     """Put bulk bytes into their slot: the first delivery counts."""
-    attempt = context.attempt
-    if head != attempt.base.head:
+    attempt = context.state.attempt
+    if attempt is None or head != attempt.base.head:
         keep_early(context, head, sender, kind, arrival=arrival)
     elif sender in attempt.base.workers:
         slots = attempt.parts if kind == KIND_PART else attempt.results

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from zpeer.core.state import Attempt, State
     from zpeer.effects import Effect
+    from zpeer.faults import FaultKind
     from zpeer.genesis import Deadlines, Genesis
     from zpeer.ids import Digest, PeerId
     from zpeer.interfaces import Aggregator, ValidatorPolicy
@@ -133,11 +134,17 @@ class Context:
         """The typed message; raises WireError."""
         return decode_payload(signed.stage, signed.payload, self.limits)
 
-    def stop(self, code: int, reason: str, peers: tuple[PeerId, ...] = ()) -> None:
+    def stop(
+        self,
+        code: int,
+        reason: str,
+        peers: tuple[PeerId, ...] = (),
+        fault: FaultKind | None = None,
+    ) -> None:
         """End the run here."""
         if not self.state.stopped:
             self.state.stopped = True
-            self.emit(Stop(code=code, reason=reason, peers=peers))
+            self.emit(Stop(code=code, reason=reason, fault=fault, peers=peers))
 
 
 def encode(value: msgspec.Struct) -> bytes:

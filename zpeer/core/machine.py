@@ -93,6 +93,7 @@ class Core:
         if isinstance(event, events.Started):
             step.start(context)
         elif context.state.attempt is None:
+            keep_before_the_start(context, event)
             return []
         else:
             dispatch(context, event)
@@ -106,6 +107,17 @@ class Core:
         if isinstance(event, events.SetRequested) and context.state.attempt is not None:
             broadcast.on_set_requested(context, event)
         return context.effects
+
+
+def keep_before_the_start(context: Context, event: Event) -> None:
+    """Others may be ready earlier than I: their first words are not lost."""
+    match event:
+        case events.MessageReceived(signed=signed):
+            broadcast.on_message(context, signed)
+        case events.PartArrived(head=head, sender=sender):
+            broadcast.take_arrival(context, head, sender, broadcast.KIND_PART, arrival_of(event))
+        case _:
+            pass
 
 
 def dispatch(context: Context, event: Event) -> None:  # noqa: C901, PLR0912 - one table

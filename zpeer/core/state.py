@@ -81,7 +81,9 @@ class Attempt(msgspec.Struct):
     sets: dict[int, Digest] = {}
     """Digests of complete stage sets."""
     asked: set[bytes] = set()
-    """Echoes whose set was asked for, each with its signer."""
+    """(stage, signer) of echoes whose set was asked for."""
+    answered: set[bytes] = set()
+    """(stage, peer) of sets shown: each once."""
     durations: list[float] = []
     parts: dict[PeerId, Arrival] = {}
     """PARTs addressed to me, by worker."""

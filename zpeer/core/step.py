@@ -19,7 +19,13 @@ from typing import TYPE_CHECKING
 
 from zpeer.core.aggregate import AggregatedStage
 from zpeer.core.base import make_first_base, make_next_base
-from zpeer.core.broadcast import compute_set_digest, is_agreed, is_complete, take_early
+from zpeer.core.broadcast import (
+    ask_about_echoes,
+    compute_set_digest,
+    is_agreed,
+    is_complete,
+    take_early,
+)
 from zpeer.core.check import BYTES_WAIT, CheckStage
 from zpeer.core.commit import CommitStage
 from zpeer.core.judge import publish_averages, request_recomputations
@@ -30,7 +36,7 @@ from zpeer.core.state import Attempt, Base
 from zpeer.core.verdict import VerdictStage, decode_record, find_other_verdicts, get_outcome
 from zpeer.core.verify import ProjectionsStage, find_missing_results
 from zpeer.effects import Decide, SetTimer, Update
-from zpeer.faults import is_ban, sentence
+from zpeer.faults import FaultKind, is_ban, sentence
 from zpeer.messages import Stage
 from zpeer.record import Outcome
 
@@ -70,10 +76,16 @@ def enter(context: Context, stage: Stage) -> None:
     attempt = context.attempt
     attempt.stage = stage
     attempt.entered = context.now
+    set_timer(context)
+
+
+def set_timer(context: Context) -> None:
+    """Wake at the deadline; in CHECK before it, when missing bytes are waited for no longer."""
+    attempt = context.attempt
     wait = get_wait(context)
-    if stage is Stage.CHECK:
-        wait *= BYTES_WAIT
-    context.emit(SetTimer(at=context.now + wait))
+    bytes_until = attempt.entered + BYTES_WAIT * wait
+    is_early = attempt.stage is Stage.CHECK and context.now < bytes_until
+    context.emit(SetTimer(at=bytes_until if is_early else attempt.entered + wait))
 
 
 def get_wait(context: Context) -> float:
@@ -96,6 +108,7 @@ def advance(context: Context) -> None:
             finish(context)
         else:
             enter(context, context.stages[context.stages.index(stage) + 1])
+            ask_about_echoes(context, attempt.stage)
             request_update(context)
 
 
@@ -176,9 +189,11 @@ def decide(context: Context, record: Record) -> None:
 def stop_departed(context: Context, record: Record) -> None:
     """I am out, and say why."""
     mine = next(departure for departure in record.departures if departure.peer == context.me)
-    by = f", accused by {context.names([mine.accuser])}" if any(mine.accuser) else ""
+    relation = "against" if mine.fault is FaultKind.FALSE_ACCUSATION else "accused by"
+    other = f", {relation} {context.names([mine.accuser])}" if any(mine.accuser) else ""
     code, word = (3, "banned") if is_ban(mine.fault) else (4, "removed")
-    context.stop(code, f"{word}: it {sentence(mine.fault)} ({mine.fault.name}{by})", (context.me,))
+    reason = f"{word}: it {sentence(mine.fault)} ({mine.fault.name}{other})"
+    context.stop(code, reason, (context.me,), mine.fault)
 
 
 def is_finished(context: Context, record: Record) -> bool:
@@ -195,12 +210,10 @@ def is_finished(context: Context, record: Record) -> bool:
 
 def on_timer(context: Context) -> None:
     """A stage's time is over: with `agreement = "stop"` the run ends, naming what was awaited."""
-    attempt = context.attempt
-    deadline = attempt.entered + get_wait(context)
-    if context.now < deadline:
-        context.emit(SetTimer(at=deadline))
-        return
-    stop_waiting(context)
+    if context.now < context.attempt.entered + get_wait(context):
+        set_timer(context)
+    else:
+        stop_waiting(context)
 
 
 def stop_waiting(context: Context) -> None:
