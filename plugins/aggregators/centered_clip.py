@@ -1,4 +1,4 @@
-"""CenteredClip (Karimireddy, He, Jaggi 2021): the aggregator of the paper, checked by its residual."""
+"""CenteredClip (Karimireddy, He, Jaggi 2021), the paper's aggregator, checked by its residual."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class CenteredClip:
     half of the honest rows. `"auto"`: `multiple` times the typical norm that peers agree on.
     """
 
-    verification: Literal["residual"] = "residual"
+    verification: Literal["residual", "audit"] = "residual"
 
     def __init__(self, tau: float | Literal["auto"] = "auto", multiple: float = 1.0) -> None:
         if isinstance(tau, str):
@@ -57,4 +57,5 @@ def _require_positive(name: str, value: float) -> None:
 
 @hookimpl
 def zpeer_aggregators() -> dict[str, Callable[..., Aggregator]]:
+    """See `zpeer.hookspecs`."""
     return {"centered_clip": CenteredClip}

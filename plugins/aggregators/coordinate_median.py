@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class CoordinateMedian:
     """The median of every coordinate; of an even count the lower one."""
 
-    verification: Literal["audit"] = "audit"
+    verification: Literal["residual", "audit"] = "audit"
 
     def aggregate(self, rows_ND: Float32, radius: float) -> Float32:  # noqa: ARG002 - no radius
         """See `Aggregator.aggregate`."""
@@ -42,4 +42,5 @@ class CoordinateMedian:
 
 @hookimpl
 def zpeer_aggregators() -> dict[str, Callable[..., Aggregator]]:
+    """See `zpeer.hookspecs`."""
     return {"coordinate_median": CoordinateMedian}

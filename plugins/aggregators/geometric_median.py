@@ -29,7 +29,7 @@ class GeometricMedian:
     `smoothing`: that radius as a share of the typical distance.
     """
 
-    verification: Literal["residual"] = "residual"
+    verification: Literal["residual", "audit"] = "residual"
 
     def __init__(self, smoothing: float = 0.1) -> None:
         if not 0.01 <= smoothing <= 1:
@@ -54,4 +54,5 @@ class GeometricMedian:
 
 @hookimpl
 def zpeer_aggregators() -> dict[str, Callable[..., Aggregator]]:
+    """See `zpeer.hookspecs`."""
     return {"geometric_median": GeometricMedian}

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class Mean:
     """The point v with sum_i (g_i - v) = 0: CenteredClip with an infinite radius."""
 
-    verification: Literal["residual"] = "residual"
+    verification: Literal["residual", "audit"] = "residual"
 
     def aggregate(self, rows_ND: Float32, radius: float) -> Float32:
         """See `Aggregator.aggregate`."""
@@ -35,4 +35,5 @@ class Mean:
 
 @hookimpl
 def zpeer_aggregators() -> dict[str, Callable[..., Aggregator]]:
+    """See `zpeer.hookspecs`."""
     return {"mean": Mean}

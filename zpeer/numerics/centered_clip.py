@@ -1,25 +1,25 @@
-"""CenteredClip (Karimireddy, He, Jaggi 2021): the point v with sum_i (g_i - v) min(1, tau / ||g_i -
-v||) = 0.
+"""CenteredClip (Karimireddy, He, Jaggi 2021).
 
-It is the minimiser of sum_i huber_tau(||g_i - v||): unique, unless every row is clipped and all lie
-on one line; then whatever point is found has the same residual, and only the residual is ever
-checked. tau = infinity is the mean, tau -> 0 the geometric median.
+The point v with sum_i (g_i - v) min(1, tau / ||g_i - v||) = 0. It is the minimiser of sum_i
+huber_tau(||g_i - v||): unique, unless every row is clipped and all lie on one line; then whatever
+point is found has the same residual, and only the residual is ever checked. tau = infinity is the
+mean, tau -> 0 the geometric median.
 
 How it is found, so that neither an attacker nor rounding can keep the residual large:
 
 1. From a sample of columns: the *medoid*, the row whose majority of nearest rows is nearest. It is
-   an honest row or as good as one, and the reference c where the rows lie closer together than to
-   zero (else c = 0 saves a subtraction).
+   the reference c where rows lie closer together than to zero (else c = 0 saves a subtraction).
 2. The Gram matrix of g_i - c in float32 with sums in double, and the minimiser in coefficients
    (`coefficients`), from the mean of the majority nearest to the medoid.
 3. The combination v, rounded to float32, and in the same pass the true distances from it. Now the
-   error is known instead of bounded: the Gram matrix promised weights f_i, the distances give f'_i,
-   so the force is off by at most sum_i |f_i - f'_i| ||g_i - v||. Float32 may err by 100 u here for
-   rows made for it, and by far more for a row that is much nearer to v than to c.
-4. Where that is more than ROUGH = 4 u sum_i min(||g_i - v||, tau), a 24th of the sum check's
+   error is known instead of bounded: the Gram matrix promised weights f_i, the distances give
+   f'_i, so the force is off by at most sum_i |f_i - f'_i| ||g_i - v||. Float32 may err by 100 u
+   here for rows made for it, by far more for a row much nearer to v than to c, and by anything
+   where the sample missed what is wrong with a row and c is an attacker.
+4. Where the error is more than ROUGH = 4 u sum_i min(||g_i - v||, tau), a 24th of the sum check's
    tolerance, or where squares leave float32's range (rows of 10^30, denormal rows), and for short
-   rows at once: everything again in float64, with c = v, until the bound of the Gram error is
-   small. A sender can force this; it costs the aggregator three times its time, once a step.
+   rows at once: everything in float64, c the medoid of whole rows, then c = v until step 3 finds
+   what was promised. A sender can force this; it costs the owner five times its usual time.
 
 Residual: what is left is the rounding of v, u ||v|| / sqrt(12) in the root mean square for each row
 that is not clipped, lambda n of them.
@@ -36,6 +36,7 @@ from zpeer.numerics.coefficients import Point, minimise
 from zpeer.numerics.dealing import is_finite
 from zpeer.numerics.fixed import norm
 from zpeer.numerics.gram import (
+    SAMPLE,
     exact_combination,
     exact_gram,
     rough_combination,
@@ -52,10 +53,11 @@ if TYPE_CHECKING:
     Float64 = NDArray[np.float64]
 
 UNIT = 2.0**-24
+EXACT_UNIT = 2.0**-53
 ROUGH = 4.0
 REPEATS = 4
-SHORT = 1 << 15
-"""Rows up to this length are done in float64 at once."""
+SHORT = 2 * SAMPLE - 1
+"""Rows up to this length are done in float64 at once; a sample of them is the whole."""
 MOST = 1e36
 """Largest entry of a Gram matrix in float32 whose partial sums cannot have overflowed."""
 LEAST = 1e-28
@@ -92,6 +94,19 @@ class Majority(NamedTuple):
     """Distance to the furthest member, on the sample."""
 
 
+class Trial(NamedTuple):
+    """What one arithmetic found; arrays of shape (N,)."""
+
+    point: Point
+    lengths: Float64
+    """Distances of the rows from the reference."""
+    unit: float
+    """Largest relative error of a rounding."""
+    vector: Float32
+    distances: Float64
+    """Of the rows from the vector, measured."""
+
+
 def centered_clip(rows_ND: Float32, radius: float) -> Clipped:
     """The aggregate of finite rows, shape (N, D), N >= 1, for a radius >= 0, and its residual."""
     solution = solve(rows_ND, radius)
@@ -111,21 +126,20 @@ def solve(rows_ND: Float32, radius: float) -> Solution:
 
 def _solve(rows_ND: Float32, radius: float) -> Solution:
     sample_NN = sample_gram(rows_ND)
-    majority = find_majority(sample_NN)
     if radius == np.inf:
         return Solution(_average(rows_ND, sample_NN.max()), 0, 0.0)
+    majority = find_majority(sample_NN)
     radius = max(radius, LEAST_RADIUS * majority.reach)
-    medoid_D = rows_ND[majority.medoid]
-    if len(rows_ND) == 1 or not radius:
-        return Solution(medoid_D.copy(), 0, 0.0)
-    start_N = np.zeros(len(rows_ND))
-    start_N[majority.members] = 1 / len(majority.members)
-    if rows_ND.shape[1] > SHORT and sample_NN.max() < MOST:
+    if rows_ND.shape[1] <= SHORT:
+        return _solve_exactly(rows_ND, majority.medoid, radius)
+    found = None
+    if sample_NN.max() < MOST:
         lies_near_zero = sample_NN[majority.medoid, majority.medoid] <= 4 * majority.reach**2
-        found = _solve_roughly(rows_ND, None if lies_near_zero else medoid_D, start_N, radius)
-        if found is not None:
-            return found
-    return _solve_exactly(rows_ND, medoid_D, start_N, radius)
+        found = _solve_roughly(rows_ND, None if lies_near_zero else majority.medoid, radius)
+    if found is None:
+        whole_NN = exact_gram(rows_ND, np.zeros_like(rows_ND[0]))
+        found = _solve_exactly(rows_ND, find_majority(whole_NN).medoid, radius)
+    return found
 
 
 def _average(rows_ND: Float32, size: float) -> Float32:
@@ -138,47 +152,62 @@ def _average(rows_ND: Float32, size: float) -> Float32:
     return exact_combination(rows_ND, np.zeros(length, np.float32), np.full(count, 1 / count))[0]
 
 
-def _solve_roughly(
-    rows_ND: Float32, reference_D: Float32 | None, start_N: Float64, radius: float
-) -> Solution | None:
-    """Steps 2 and 3 in float32; None where that is not good enough."""
+def _solve_roughly(rows_ND: Float32, medoid: int | None, radius: float) -> Solution | None:
+    """Steps 2 and 3 in float32, the reference a row or zero; None where that is not good enough."""
+    reference_D = None if medoid is None else rows_ND[medoid]
     gram_NN = rough_gram(rows_ND, reference_D)
     if not gram_NN.max() <= MOST or radius**2 < LEAST * rows_ND.shape[1]:
         return None
-    point, steps = minimise(gram_NN, start_N, radius)
-    vector, distances_N = rough_combination(rows_ND, reference_D, point.weights)
-    if not _holds(point, vector, distances_N, radius):
+    point, steps = minimise(gram_NN, _start(gram_NN), radius)
+    combined = rough_combination(rows_ND, reference_D, point.weights)
+    trial = Trial(point, np.sqrt(gram_NN.diagonal()), UNIT, *combined)
+    if not _holds(trial, radius):
         return None
-    return Solution(vector, steps, float((distances_N > radius).mean()))
+    return Solution(trial.vector, steps, float((trial.distances > radius).mean()))
 
 
-def _solve_exactly(
-    rows_ND: Float32, reference_D: Float32, start_N: Float64, radius: float
-) -> Solution:
+def _solve_exactly(rows_ND: Float32, medoid: int, radius: float) -> Solution:
     """Steps 2 and 3 in float64, again from the vector found until its distances are as foreseen."""
-    steps = 0
+    reference_D = rows_ND[medoid]
+    if len(rows_ND) == 1 or not radius:
+        return Solution(reference_D.copy(), 0, 0.0)
+    weights_N, total = None, 0
     for _ in range(REPEATS):
-        point, more = minimise(exact_gram(rows_ND, reference_D), start_N, radius)
-        steps += more
-        vector, distances_N = exact_combination(rows_ND, reference_D, point.weights)
-        if _holds(point, vector, distances_N, radius):
+        gram_NN = exact_gram(rows_ND, reference_D)
+        start_N = _start(gram_NN) if weights_N is None else weights_N
+        point, steps = minimise(gram_NN, start_N, radius)
+        combined = exact_combination(rows_ND, reference_D, point.weights)
+        trial = Trial(point, np.sqrt(gram_NN.diagonal()), EXACT_UNIT, *combined)
+        total += steps
+        if _holds(trial, radius):
             break
-        reference_D, start_N = vector, point.weights
-    return Solution(vector, steps, float((distances_N > radius).mean()))
+        reference_D, weights_N = trial.vector, point.weights
+    return Solution(trial.vector, total, float((trial.distances > radius).mean()))
 
 
-def _holds(point: Point, vector_D: Float32, distances_N: Float64, radius: float) -> bool:
-    """Whether the force at the vector is what the Gram matrix promised.
+def _start(gram_NN: Float64) -> Float64:
+    """Coefficients of the mean of the majority."""
+    majority = find_majority(gram_NN)
+    weights_N = np.zeros(len(gram_NN))
+    weights_N[majority.members] = 1 / len(majority.members)
+    return weights_N
 
-    Within ROUGH, or within twice what rounding the vector moves it; not if anything is no number.
+
+def _holds(trial: Trial, radius: float) -> bool:
+    """Whether the force at the vector is as small as step 4 wants it; not if it is no number.
+
+    Beside the weights, the combination may be off by a rounding of each thing that it adds up.
     """
+    point, distances_N = trial.point, trial.distances
     factors_N = np.ones_like(distances_N)
     np.divide(radius, distances_N, out=factors_N, where=distances_N > radius)
+    pull, total = float(factors_N @ distances_N), float(factors_N.sum())
+    added = float(np.abs(point.weights) @ trial.lengths)
     error = point.residual + float(np.abs(factors_N - point.factors) @ distances_N)
-    pull = float(factors_N @ distances_N)
+    error += trial.unit * total * added
     if error <= UNIT * ROUGH * pull:
         return True
-    return error <= UNIT * (ROUGH * pull + 2 * float(factors_N.sum()) * norm(vector_D))
+    return error <= UNIT * (ROUGH * pull + 2 * total * norm(trial.vector))
 
 
 def find_majority(gram_NN: Float64) -> Majority:

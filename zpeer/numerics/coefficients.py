@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 PLAIN_STEPS = 8
 NEWTON_STEPS = 60
 HALVINGS = 12
+SLACK = 1e-13
+"""Rounding of an objective, as a share of it."""
+SLOW = 0.9
 CONVERGED = 1e-9
 """Of the summed forces: 0.02 u, far below what rounding the result to float32 leaves."""
 
@@ -57,10 +60,16 @@ def minimise(gram_NN: Float64, start_N: Float64, radius: float) -> tuple[Point, 
         following = _step_plainly(gram_NN, point, radius)
         if step >= PLAIN_STEPS:
             following = _step_newton(gram_NN, point, radius) or following
-        if following.residual >= point.residual and following.objective >= point.objective:
-            return point, step
+        if step >= PLAIN_STEPS and _stands_still(point, following):
+            return min(point, following, key=lambda each: each.residual), step
         point = following
     return point, PLAIN_STEPS + NEWTON_STEPS
+
+
+def _stands_still(point: Point, following: Point) -> bool:
+    """Whether a step gained nothing that rounding leaves visible."""
+    gain = point.objective - following.objective
+    return following.residual > SLOW * point.residual and gain <= SLACK * point.objective
 
 
 def locate(gram_NN: Float64, weights_N: Float64, radius: float) -> Point:
@@ -96,7 +105,7 @@ def _step_newton(gram_NN: Float64, point: Point, radius: float) -> Point | None:
     change = _solve_newton(gram_NN, point, radius)
     if change is None:
         return None
-    slack = 1e-13 * abs(point.objective)
+    slack = SLACK * point.objective
     for halving in range(HALVINGS):
         tried = locate(gram_NN, point.weights + change * 0.5**halving, radius)
         falls = tried.objective < point.objective - slack
@@ -108,18 +117,23 @@ def _step_newton(gram_NN: Float64, point: Point, radius: float) -> Point | None:
 
 
 def _solve_newton(gram_NN: Float64, point: Point, radius: float) -> Float64 | None:
-    """The change of coefficients; damped by a billionth: rows on one line leave H singular."""
+    """The change of coefficients; damped by a billionth: rows on one line leave H singular.
+
+    Solved for coefficients of rows of length 1 (S = diag ||D_i||, y = S^-1 y'), so that rows of
+    very different lengths leave the system well scaled:
+    [(sum f) I - (S E) diag(f / d^2) (S E)^T S^-1 G S^-1] y' = S a.
+    """
     weights, factors = point.weights, point.factors
     total = factors.sum()
-    clipped = point.distances > radius
-    curvature = np.zeros_like(factors)
-    np.divide(factors, point.distances**2, out=curvature, where=clipped)
-    arms_NN = np.eye(len(weights)) - weights[:, None]  # column i: e_i - w
-    system = (arms_NN * curvature) @ arms_NN.T @ gram_NN
-    np.negative(system, out=system)
-    system[np.diag_indices_from(system)] += total * (1 + 1e-9)
+    lengths_N = np.sqrt(gram_NN.diagonal())
+    lengths_N[lengths_N == 0] = 1.0
+    reach_N = np.zeros_like(factors)
+    np.divide(np.sqrt(factors), point.distances, out=reach_N, where=point.distances > radius)
+    arms_NN = lengths_N[:, None] * (np.eye(len(weights)) - weights[:, None]) * reach_N
+    system_NN = -(arms_NN @ arms_NN.T) @ (gram_NN / lengths_N / lengths_N[:, None])
+    system_NN[np.diag_indices_from(system_NN)] += total * (1 + 1e-9)
     try:
-        change = np.linalg.solve(system, factors - total * weights)
+        change_N = np.linalg.solve(system_NN, lengths_N * (factors - total * weights)) / lengths_N
     except np.linalg.LinAlgError:
         return None
-    return change if np.isfinite(change).all() else None
+    return change_N if np.isfinite(change_N).all() else None
