@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import zmq
 
-from zpeer.errors import StartError
 from zpeer.ids import DIGEST_SIZE, PeerId
 from zpeer.transport.guard import Guard
 from zpeer.transport.incoming import BadFrame, BulkFrame
@@ -92,12 +91,7 @@ class BulkPlane:
         tensor_bytes_max: int,
         counters: Counters,
     ) -> None:
-        """Make the sending socket; nothing listens or connects yet. StartError over 2 GiB."""
-        if tensor_bytes_max > TENSOR_BYTES_MAX:
-            raise StartError(
-                f"tensors of {tensor_bytes_max} bytes cannot be sealed in one piece; at most "
-                f"{TENSOR_BYTES_MAX} are possible: make the model smaller or the peers more"
-            )
+        """Make the sending socket; nothing listens or connects yet."""
         self._context = context
         self._me = me
         self._frame_bytes_max = max(tensor_bytes_max + TAG_SIZE, HEADER_BYTES_MAX + COUNTER_SIZE)

@@ -28,7 +28,7 @@ from zpeer.transport.sockets import (
     make_dealer,
     make_router,
 )
-from zpeer.transport.traffic import Counters, curve_bytes
+from zpeer.transport.traffic import CURVE_BYTES, Counters, curve_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -113,7 +113,8 @@ class ControlPlane:
     def _make_link(
         self, context: zmq.Context[zmq.Socket[bytes]], them: PublicIdentity
     ) -> ControlLink:
-        frame_bytes_max = max(self._message_bytes_max, HELLO_BYTES_MAX)
+        # libzmq applies the limit to the frame as CURVE has wrapped it.
+        frame_bytes_max = max(self._message_bytes_max, HELLO_BYTES_MAX) + CURVE_BYTES
         dealer = make_dealer(context, frame_bytes_max, QUEUE)
         be_curve_client(dealer, self._identity.curve_secret, them.curve.encode())
         limits = Limits(OUTBOX_FRAMES, OUTBOX_FRAMES * PREFIX.size + 8 * self._message_bytes_max)

@@ -94,6 +94,8 @@ class Guard:
             self._drop(number)
         if self._monitor is not None:
             self._watched.disable_monitor()
+            self._monitor.close(linger=0)
+            self._monitor = None
 
     def follow(self) -> None:
         """Learn which connections opened and closed; before reading, so that all is counted."""

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 import zmq
 
+from zpeer.errors import StartError
 from zpeer.messages import PROTOCOL_VERSION
 from zpeer.transport import bulk, control
 from zpeer.transport.handshake import Link
@@ -82,6 +83,7 @@ class Transport:
         listen: Listen,
     ) -> None:
         """Take what is fixed. `sections`: digests of the run file's, to say what differs."""
+        _require_sealable(sizes.tensor)
         self.counters = Counters()
         self._listen = listen
         self._hello = Hello(
@@ -360,3 +362,11 @@ class Transport:
                 self._incoming.append(item)
             else:
                 self._report_bad(item)
+
+
+def _require_sealable(tensor_bytes: int) -> None:
+    if tensor_bytes > bulk.TENSOR_BYTES_MAX:
+        raise StartError(
+            f"tensors of {tensor_bytes} bytes cannot be sealed in one piece; at most "
+            f"{bulk.TENSOR_BYTES_MAX} can: make the model smaller or the peers more"
+        )

@@ -22,6 +22,8 @@ HANDSHAKE_BYTES = 1024
 """The limit of frames holds for the commands of a handshake too; those of CURVE need 400."""
 ROUTER_QUEUE = 64
 """Beats read ahead from one connection."""
+DEALER_BEATS = 4
+"""Beats that wait while there is no connection; an old one does no harm."""
 BACKLOG = 128
 ZAP_DOMAIN = b"zpeer"
 PORT_MAX = 65535
@@ -75,8 +77,8 @@ def make_dealer(
     socket = context.socket(zmq.DEALER)
     socket.setsockopt(zmq.MAXMSGSIZE, frame_bytes_max)
     socket.setsockopt(zmq.RCVHWM, queue)
-    socket.setsockopt(zmq.SNDHWM, ROUTER_QUEUE)
-    socket.setsockopt(zmq.IMMEDIATE, 1)
+    # Not IMMEDIATE: with it libzmq throws away what came and was not read when a connection ends.
+    socket.setsockopt(zmq.SNDHWM, DEALER_BEATS)
     socket.setsockopt(zmq.RECONNECT_IVL, RECONNECT_MS)
     socket.setsockopt(zmq.RECONNECT_IVL_MAX, RECONNECT_MAX_MS)
     _set_common(socket)
