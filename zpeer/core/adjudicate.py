@@ -14,12 +14,13 @@ from zpeer.core.faulty import get_valid
 from zpeer.core.limits import lower_median
 from zpeer.core.verify import get_stated
 from zpeer.faults import FaultKind, is_ban
-from zpeer.ids import NOTHING, Digest, PeerId
+from zpeer.ids import NOTHING, PeerId
 from zpeer.messages import Accusation, Check, Guilt, Stage
 from zpeer.record import Departure, Draw, Matter, Outcome
 
 if TYPE_CHECKING:
     from zpeer.core.context import Context
+    from zpeer.core.state import Attempt
 
 AGE_MAX = 3
 """Records with a CHECK set after which an undecided matter falls."""
@@ -44,7 +45,10 @@ class Judgement:
         self.delta_floor = self.base.delta_floor
 
     def depart(self, departure: Departure) -> None:
-        """The first reason a peer stands, but a ban overrides a removal."""
+        """The first reason a peer stands, but a ban overrides a removal; who has left can still be
+        banned."""
+        if not is_ban(departure.fault) and departure.peer not in self.base.roster:
+            return
         for place, earlier in enumerate(self.departures):
             if earlier.peer == departure.peer:
                 if is_ban(departure.fault) and not is_ban(earlier.fault):
@@ -56,13 +60,11 @@ class Judgement:
         """Whether this record bans the peer."""
         return any(d.peer == peer and is_ban(d.fault) for d in self.departures)
 
-    def reopen(self, target: PeerId, head: Digest) -> None:
-        """Open a draw on a past gradient again, or for the first time."""
-        past = self.context.state.past.get(head)
-        past = self.attempt if head == self.base.head else past
-        if past is not None and target in past.base.workers:
-            counted = past.outcome is Outcome.COUNTED
-            self.reopened.append(Draw(target, head, past.base.step, counted, self.base.counted))
+    def reopen(self, target: PeerId, past: Attempt) -> None:
+        """Open a draw on a gradient again, or for the first time."""
+        counted = past.outcome is Outcome.COUNTED
+        head, step = past.base.head, past.base.step
+        self.reopened.append(Draw(target, head, step, counted, self.base.counted))
 
 
 def adjudicate(context: Context) -> Judgement:
@@ -129,7 +131,8 @@ def uphold(judgement: Judgement, matter: Matter) -> None:
         )
     )
     if accusation.fault is FaultKind.WRONG_REPORT:
-        judgement.reopen(accusation.about, accusation.attempt)
+        past = judgement.context.state.past[accusation.attempt]
+        judgement.reopen(accusation.about, past)
 
 
 def reject(judgement: Judgement, matter: Matter) -> None:
@@ -155,21 +158,17 @@ def fall(judgement: Judgement, matter: Matter) -> None:
 def loosen_norms(judgement: Judgement, accusation: Accusation) -> None:
     """Section 3: j is right; who reported above Delta_max is checked, and the limit has room this
     step."""
-    past = judgement.context.state.past.get(accusation.attempt)
-    if past is None:
-        return
-    layout = judgement.context.layout(past)
+    past = judgement.context.state.past[accusation.attempt]
     part = accusation.part
-    norms = []
-    for worker in past.base.workers:
-        stated = get_stated(judgement.context, past, worker)
-        if stated:
-            norms.append(stated[part].norm)
-            if not stated[part].norm <= past.base.delta_max[part]:
-                judgement.reopen(worker, accusation.attempt)
-    if norms and layout.length(part):
-        measured = 2 * lower_median(norms) / layout.length(part) ** 0.5
-        judgement.delta_floor = max(judgement.delta_floor, measured)
+    norms = {
+        worker: get_stated(judgement.context, past, worker)[part].norm
+        for worker in past.base.workers
+    }
+    for worker, norm in norms.items():
+        if not norm <= past.base.delta_max[part]:
+            judgement.reopen(worker, past)
+    root = judgement.context.layout(past).length(part) ** 0.5
+    judgement.delta_floor = max(judgement.delta_floor, 2 * lower_median([*norms.values()]) / root)
 
 
 def remove_unpublished(judgement: Judgement, matter: Matter, lacking: list[PeerId]) -> None:
@@ -181,9 +180,8 @@ def remove_unpublished(judgement: Judgement, matter: Matter, lacking: list[PeerI
     if not missing:
         judgement.matters.append(older(matter))
     for peer in dict.fromkeys([*missing, accusation.accused] if missing else []):
-        if peer in judgement.base.roster:
-            fault = FaultKind.PARTS_NOT_PUBLISHED
-            judgement.depart(Departure(peer, fault, accusation.attempt, part=accusation.part))
+        fault = FaultKind.PARTS_NOT_PUBLISHED
+        judgement.depart(Departure(peer, fault, accusation.attempt, part=accusation.part))
 
 
 # --- this attempt ---------------------------------------------------------------------------------
@@ -234,7 +232,13 @@ def drop_moot(judgement: Judgement) -> None:
 
 
 def open_draws_of_removed(judgement: Judgement) -> None:
-    """The last gradient of who was removed is checked all the same: a conviction makes it a ban."""
+    """The last gradient of who was removed is checked all the same: a conviction makes it a ban.
+
+    It may lie some attempts back, while its peer validated; never further than tensors are held.
+    """
+    state = judgement.context.state
+    recent = [judgement.attempt, *(state.past[head] for head in reversed(state.bulk))]
     for departure in judgement.departures:
-        if not is_ban(departure.fault):
-            judgement.reopen(departure.peer, judgement.base.head)
+        worked = [past for past in recent if departure.peer in past.base.workers]
+        if worked and not is_ban(departure.fault):
+            judgement.reopen(departure.peer, worked[0])

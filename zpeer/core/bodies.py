@@ -138,6 +138,8 @@ def problem_of_check(message: Check, sender: PeerId, shape: Shape) -> str:
         return "its findings are not those on the open matters"
     if any(f.lacking and f.guilt is not Guilt.LACKING for f in message.findings):
         return "a finding lacks bytes and decides all the same"
+    if any(len(set(f.lacking)) < len(f.lacking) for f in message.findings):
+        return "a finding names a peer twice"
     duty = shape.base.duty_of(sender)
     if [(r.target, r.attempt) for r in message.reports] != [(d.target, d.attempt) for d in duty]:
         return "its reports are not those on its draws"
@@ -148,8 +150,13 @@ def problem_of_check(message: Check, sender: PeerId, shape: Shape) -> str:
 
 def problem_of_accusations(message: Check, sender: PeerId, shape: Shape) -> str:
     """Each once, each by who may make it; a report of "does not follow" comes with an
-    accusation."""
-    if len(set(message.accusations)) != len(message.accusations):
+    accusation.
+
+    Once a deed: else one peer could queue up matters without end against an accomplice, and what
+    stands behind them would wait.
+    """
+    deeds = {(a.fault, a.accused, a.attempt, a.about) for a in message.accusations}
+    if len(deeds) < len(message.accusations):
         return "makes an accusation twice"
     for accusation in message.accusations:
         if not may_accuse(accusation, sender, shape):
@@ -179,7 +186,8 @@ def may_accuse(accusation: Accusation, sender: PeerId, shape: Shape) -> bool:
             return is_validators(accusation, sender, shape)
         case FaultKind.WRONG_REPORT:
             key = (accusation.accused, sender, accusation.attempt, accusation.evidence)
-            return accusation.about == sender and key in shape.reports
+            names_me = (accusation.about, accusation.part) == (sender, -1)
+            return names_me and key in shape.reports
         case _:
             return False
 
@@ -188,6 +196,7 @@ def is_owners(accusation: Accusation, sender: PeerId, shape: Shape) -> bool:
     """About a part that the accuser owns in this very attempt, resting on bytes it publishes."""
     return (
         accusation.attempt == shape.base.head
+        and not any(accusation.about)
         and accusation.accused in shape.base.workers
         and accusation.evidence != NOTHING
         and accusation.part == shape.base.part_of(sender) != -1
@@ -199,6 +208,8 @@ def is_validators(accusation: Accusation, sender: PeerId, shape: Shape) -> bool:
     """About one of the accuser's draws, to be judged by recomputing."""
     concealed = accusation.fault is FaultKind.CONCEALED_PROJECTION
     target = accusation.about if concealed else accusation.accused
+    if accusation.accused not in shape.base.roster if concealed else any(accusation.about):
+        return False
     about_a_part = accusation.fault is not FaultKind.WRONG_GRADIENT
     return accusation.evidence == NOTHING and any(
         (draw.target, draw.attempt) == (target, accusation.attempt)

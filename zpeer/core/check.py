@@ -111,7 +111,6 @@ def are_recomputed(context: Context) -> bool:
     return all(
         plan.attempt + plan.target in context.attempt.recomputed
         for plan in plan_recomputations(context)
-        if plan.attempt in context.state.past
     )
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from zpeer.core.bodies import judged_matters
 from zpeer.core.faulty import get_valid
 from zpeer.core.mprng import compute_batch_seed
+from zpeer.core.state import Arrival
 from zpeer.core.thresholds import BLAME_UPHELD, UPHELD, compute_sum_tolerance, distance
 from zpeer.core.verify import get_stated
 from zpeer.effects import (
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from zpeer.core.context import Context
-    from zpeer.core.state import Arrival, Attempt
+    from zpeer.core.state import Attempt
     from zpeer.events import BlobRequested
     from zpeer.messages import Accusation
     from zpeer.record import Matter
@@ -82,9 +83,7 @@ def get_target(accusation: Accusation) -> PeerId:
 def request_recomputations(context: Context) -> None:
     """Ask for all of them, each once: they run while the gradients of this attempt do."""
     for plan in plan_recomputations(context):
-        past = context.state.past.get(plan.attempt)
-        if past is None:
-            continue
+        past = context.state.past[plan.attempt]
         base = past.base
         seed = compute_batch_seed(base.seed_beacon, base.step, plan.target)
         radii = base.radii if past.has_projections else ()
@@ -130,12 +129,19 @@ def find_needed_blobs(context: Context, matters: Sequence[Matter]) -> tuple[Dige
     needed: list[Digest] = []
     for matter in matters:
         accusation = matter.accusation
-        past = context.state.past.get(accusation.attempt)
-        if accusation.fault is FaultKind.WRONG_AVERAGE and past is not None:
+        past = context.state.past[accusation.attempt]
+        if accusation.fault is FaultKind.WRONG_AVERAGE:
             needed += get_commits(context, past, accusation.part)
-        elif not is_recomputed(accusation):
+        elif not is_recomputed(accusation) and is_evidence(context, past, accusation):
             needed.append(accusation.evidence)
     return tuple(dict.fromkeys(blob for blob in needed if blob != NOTHING))
+
+
+def is_evidence(context: Context, past: Attempt, accusation: Accusation) -> bool:
+    """Whether the bytes that an accusation names are what the accused committed to. If not, it is
+    false as it stands, and nobody waits for them."""
+    place = past.base.workers.index(accusation.accused)
+    return get_commits(context, past, accusation.part)[place] == accusation.evidence
 
 
 def is_wanted(context: Context, blob: Digest) -> bool:
@@ -154,13 +160,15 @@ def publish_averages(context: Context) -> None:
     """CheckAveraging: part j is published by all its owners, and by j for those that do not."""
     for matter in judged_matters(context.attempt.base.matters):
         accusation = matter.accusation
-        past = context.state.past.get(accusation.attempt)
-        if accusation.fault is not FaultKind.WRONG_AVERAGE or past is None:
+        if accusation.fault is not FaultKind.WRONG_AVERAGE:
             continue
-        for worker, blob in zip(
-            past.base.workers, get_commits(context, past, accusation.part), strict=True
-        ):
-            if context.me in (worker, accusation.accused) and blob != NOTHING:
+        past = context.state.past[accusation.attempt]
+        size = context.layout(past).size_bytes(accusation.part)
+        commits = get_commits(context, past, accusation.part)
+        for worker, blob in zip(past.base.workers, commits, strict=True):
+            if context.me in (worker, accusation.accused):
+                mine = Arrival(blob, size, finite=True)
+                context.state.blobs[blob] = mine if worker == context.me else past.parts[worker]
                 context.request(f"publish {blob.hex()}", SendBlob(digest=blob, to=context.others))
 
 
@@ -175,9 +183,7 @@ def request_judgements(context: Context) -> None:
     """Ask for the numerics on published bytes, as they come in."""
     for matter in judged_matters(context.attempt.base.matters):
         accusation = matter.accusation
-        past = context.state.past.get(accusation.attempt)
-        if past is None or is_recomputed(accusation):
-            continue
+        past = context.state.past[accusation.attempt]
         if accusation.fault is FaultKind.WRONG_AVERAGE:
             request_average(context, past, accusation)
         elif accusation.fault is FaultKind.WRONG_PROJECTION and (
@@ -200,13 +206,11 @@ def request_average(context: Context, past: Attempt, accusation: Accusation) -> 
     for j."""
     blobs = get_commits(context, past, accusation.part)
     arrivals = context.state.blobs
-    if any(blob != NOTHING and blob not in arrivals for blob in blobs):
+    if any(blob not in arrivals for blob in blobs):
         return
     size = context.layout(past).size_bytes(accusation.part)
     rows = tuple(
-        blob
-        if blob != NOTHING and arrivals[blob].finite and arrivals[blob].size_bytes == size
-        else None
+        blob if arrivals[blob].finite and arrivals[blob].size_bytes == size else None
         for blob in blobs
     )
     effect = TestAverage(
@@ -227,11 +231,12 @@ def find(context: Context, matter: Matter, *, late: bool) -> Finding | None:
     """My finding; None while bytes or computations may still come (`late`: bytes are waited for no
     more)."""
     accusation = matter.accusation
-    past = context.state.past.get(accusation.attempt)
-    if past is None:
-        return Finding(matter.name, Guilt.LACKING, (accusation.accused,))
+    past = context.state.past[accusation.attempt]
     if is_recomputed(accusation):
         return find_by_recomputing(context, matter, past)
+    is_average = accusation.fault is FaultKind.WRONG_AVERAGE
+    if not is_average and not is_evidence(context, past, accusation):
+        return make_finding(matter, guilty=False)
     lacking = find_lacking(context, past, accusation)
     if lacking:
         return Finding(matter.name, Guilt.LACKING, lacking) if late else None
@@ -252,7 +257,7 @@ def find_lacking(context: Context, past: Attempt, accusation: Accusation) -> tup
     return tuple(
         worker
         for worker, blob in zip(past.base.workers, commits, strict=True)
-        if blob != NOTHING and blob not in context.state.blobs
+        if blob not in context.state.blobs
     )
 
 
@@ -260,9 +265,6 @@ def is_guilty_by_bytes(context: Context, past: Attempt, accusation: Accusation) 
     """A part against its commitment, its shape, its statements; an average against its rows."""
     if accusation.fault is FaultKind.WRONG_AVERAGE:
         return is_average_wrong(context, past, accusation)
-    place = past.base.workers.index(accusation.accused)
-    if get_commits(context, past, accusation.part)[place] != accusation.evidence:
-        return False
     arrival = context.state.blobs[accusation.evidence]
     size = context.layout(past).size_bytes(accusation.part)
     if accusation.fault is FaultKind.PART_NOT_FINITE:
@@ -270,9 +272,9 @@ def is_guilty_by_bytes(context: Context, past: Attempt, accusation: Accusation) 
     projected = context.attempt.blobs_projected.get(accusation.evidence)
     if projected is None:
         return None
-    stated = get_stated(context, past, accusation.accused)
-    if projected.scalars is None or not stated:
+    if projected.scalars is None:
         return True
+    stated = get_stated(context, past, accusation.accused)
     pull = compute_pull(context, projected.scalars.norm, past.base.radii[accusation.part])
     return distance(stated[accusation.part], projected.scalars, pull) > UPHELD
 
@@ -288,8 +290,7 @@ def is_average_wrong(context: Context, past: Attempt, accusation: Accusation) ->
     if tested is None:
         return None
     projected = past.projected
-    if projected is None:
-        return False
+    assert projected is not None, "an averaging is questioned only after my own projections"
     tolerance = compute_sum_tolerance(
         tested.norms,
         past.base.radii[accusation.part],

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from zpeer.core.bodies import judged_matters
 from zpeer.core.judge import get_commits, is_recomputed
 from zpeer.core.verify import get_result
 from zpeer.effects import WriteEvidence
@@ -35,7 +36,7 @@ def write_bans(context: Context, record: Record, before: tuple[Matter, ...]) -> 
 
 def find_matter(departure: Departure, matters: tuple[Matter, ...]) -> Matter | None:
     """The matter that a ban decided; None where all saw the fault themselves."""
-    for matter in matters:
+    for matter in judged_matters(matters):
         accusation = matter.accusation
         if departure.fault is FaultKind.FALSE_ACCUSATION:
             if (matter.accuser, matter.made) == (departure.peer, departure.attempt) and (
@@ -62,12 +63,10 @@ def write_evidence(
 ) -> None:
     """Collect what the fault rests on."""
     about = matter.accusation.attempt if matter else departure.attempt
-    attempt = context.find_attempt(about)
-    if attempt is None:
-        return
+    attempt = get_attempt(context, about)
     statements = messages or collect_statements(context, departure, matter)
-    spoken = [context.find_attempt(head) for head in dict.fromkeys(s.head for s in statements)]
-    attempts = [attempt, *[other for other in spoken if other and other is not attempt]]
+    spoken = [get_attempt(context, each.head) for each in statements]
+    attempts = [attempt, *[other for other in spoken[:1] if other is not attempt]]
     context.emit(
         WriteEvidence(
             departure=departure,
@@ -81,6 +80,13 @@ def write_evidence(
     )
 
 
+def get_attempt(context: Context, head: Digest) -> Attempt:
+    """The attempt on a head that something rests on: it is kept as long as that (`retain.py`)."""
+    attempt = context.find_attempt(head)
+    assert attempt is not None, "what a ban rests on was let go"
+    return attempt
+
+
 def collect_sets(context: Context, attempt: Attempt) -> tuple[tuple[Signed, ...], ...]:
     """All complete sets of the attempt, in stage order."""
     return tuple(attempt.members(stage) for stage in context.stages if stage in attempt.sets)
@@ -91,24 +97,16 @@ def collect_statements(
 ) -> tuple[Signed, ...]:
     """The accused's own words outside those sets: a CHECK with a false accusation or a wrong
     report."""
-    if departure.fault is FaultKind.FALSE_ACCUSATION and matter is not None:
-        attempt = context.find_attempt(matter.made)
-    elif departure.fault is FaultKind.WRONG_REPORT:
-        attempt = find_reporting_attempt(context, matter)
-    else:
-        attempt = None
-    signed = attempt.signed(Stage.CHECK, departure.peer) if attempt else None
-    return (signed,) if signed else ()
-
-
-def find_reporting_attempt(context: Context, matter: Matter | None) -> Attempt | None:
-    """The attempt before the one in which the target accused the report."""
-    accusing = context.find_attempt(matter.made) if matter else None
-    if accusing is None:
-        return None
+    if matter is None or departure.fault not in (
+        FaultKind.FALSE_ACCUSATION,
+        FaultKind.WRONG_REPORT,
+    ):
+        return ()
     order = context.state.order
-    place = order.index(accusing.base.head) if accusing.base.head in order else len(order)
-    return context.state.past[order[place - 1]] if place > 0 else None
+    place = order.index(matter.made)
+    if departure.fault is FaultKind.WRONG_REPORT:
+        place -= 1  # the target accuses in the attempt after the one that holds the report
+    return (context.state.past[order[place]].messages[Stage.CHECK][departure.peer],)
 
 
 def collect_blobs(

@@ -14,9 +14,11 @@ from zpeer.core.judge import find_needed_blobs
 from zpeer.effects import Release
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from zpeer.core.context import Context
     from zpeer.ids import Digest
-    from zpeer.record import Record
+    from zpeer.record import Matter, Record
 
 ATTEMPTS_REMEMBERED = 5
 """Whose messages are kept: a matter lives three records, and what it rests on is said one
@@ -34,7 +36,8 @@ def retain(context: Context, record: Record) -> None:
     state.known_heads = [*state.known_heads, head][-HEADS_REMEMBERED:]
     rests = get_rests(record) | {d.attempt for d in attempt.base.draws}
     rests |= {m.accusation.attempt for m in attempt.base.matters}
-    kept = [h for h in state.order if h in rests or h in state.order[-ATTEMPTS_REMEMBERED:]]
+    said = find_where_said(state.order, (*attempt.base.matters, *record.matters))
+    kept = [h for h in state.order if h in rests | said or h in state.order[-ATTEMPTS_REMEMBERED:]]
     state.past = {h: state.past[h] for h in kept}
     state.order = kept
     release(context, record, rests)
@@ -45,6 +48,13 @@ def get_rests(record: Record) -> set[Digest]:
     return {draw.attempt for draw in record.draws} | {
         matter.accusation.attempt for matter in record.matters
     }
+
+
+def find_where_said(order: Sequence[Digest], matters: Iterable[Matter]) -> set[Digest]:
+    """Attempts whose messages accuse, and those before them, which hold the report accused: a
+    matter that waits behind others may be old when it is decided, and evidence quotes both."""
+    places = {order.index(matter.made) for matter in matters}
+    return {order[place] for place in places | {max(0, place - 1) for place in places}}
 
 
 def release(context: Context, record: Record, rests: set[Digest]) -> None:

@@ -20,7 +20,7 @@ from zpeer.messages import Aggregated, Projections, Stage
 
 if TYPE_CHECKING:
     from zpeer.core.context import Context
-    from zpeer.core.state import Attempt
+    from zpeer.core.state import Arrival, Attempt
     from zpeer.ids import Digest, PeerId
     from zpeer.messages import Message
 
@@ -36,11 +36,20 @@ def find_missing_results(context: Context) -> list[PeerId]:
     attempt = context.attempt
     return [
         owner
-        for owner in attempt.base.workers
+        for part, owner in enumerate(attempt.base.workers)
         if owner != context.me
         and (fixed := get_result(context, attempt, owner)) is not None
-        and (owner not in attempt.results or attempt.results[owner].digest != fixed)
+        and not is_usable(context, part, attempt.results.get(owner), fixed)
     ]
+
+
+def is_usable(context: Context, part: int, arrival: Arrival | None, fixed: Digest) -> bool:
+    """Whether these are the bytes that were fixed. A wrong length is a fault with proof; without
+    protection, where nobody is banned, such bytes are no RESULT at all."""
+    if arrival is None or arrival.digest != fixed:
+        return False
+    size = context.layout(context.attempt).size_bytes(part)
+    return context.is_protected or arrival.size_bytes == size
 
 
 def judge_results(context: Context) -> None:
