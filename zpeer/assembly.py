@@ -19,6 +19,7 @@ from zpeer.reception import Reception
 from zpeer.reporting import Reporter, Traffic
 from zpeer.session import Session
 from zpeer.store import TensorStore
+from zpeer.wire import decode_control
 from zpeer.worker import Worker
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ if TYPE_CHECKING:
     from zpeer.gradients import Gradients
     from zpeer.ids import Digest, PeerId
     from zpeer.interfaces import Aggregator, Attack, Batch, Float32, ValidatorPolicy
-    from zpeer.messages import Signed, Stage
+    from zpeer.measures import Measures
+    from zpeer.messages import Relay, Signed, Stage
     from zpeer.numerics.optimizers import Optimizer
     from zpeer.observations import Observation
     from zpeer.record import Record
@@ -69,6 +71,10 @@ class Ingredients(NamedTuple):
     keys: Mapping[PeerId, bytes]
     """Compressed public keys, for evidence."""
 
+    def decode(self, data: bytes) -> Signed | Relay:
+        """A control message; raises WireError."""
+        return decode_control(data, self.limits)
+
     def make_core(self, me: PeerId) -> Core:
         """A fresh core."""
         return Core(
@@ -79,6 +85,14 @@ class Ingredients(NamedTuple):
             limits=self.limits,
             deadlines=self.deadlines,
         )
+
+
+class Numerics(NamedTuple):
+    """What computes; several peers of one process may share it."""
+
+    trainer: Trains
+    gradients: Gradients
+    measures: Measures
 
 
 class Plot(NamedTuple):
@@ -124,14 +138,14 @@ class Peer(NamedTuple):
 def assemble(
     shared: Ingredients,
     own: Own,
-    trainer: Trains,
-    gradients: Gradients,
+    numerics: Numerics,
     *,
     network: Network,
     submit: Callable[[Job], None],
     opener: Callable[[object], bytes | memoryview | None],
     record: Callable[[Core], Recorder] | None = None,
     record_payloads: bool = False,
+    decode: Callable[[bytes], Signed | Relay] | None = None,
 ) -> Peer:
     """Build a peer.
 
@@ -141,7 +155,7 @@ def assemble(
     files = ParameterFiles(own.directory / "parameters", genesis.dimension)
     files.start(shared.parameters, genesis.parameters)
     store = TensorStore(own.me, genesis.run, blobs_max=4 * len(genesis.peers))
-    conduct = make_conduct(shared, own, trainer, gradients, files, store)
+    conduct = make_conduct(shared, own, numerics, files, store)
     worker = Worker(
         own.name,
         own.me,
@@ -149,15 +163,16 @@ def assemble(
         aggregator=shared.aggregator,
         optimizer=shared.make_optimizer(),
         learning_rate=shared.learning_rate,
-        gradients=gradients,
-        evaluate=trainer.evaluate,
+        gradients=numerics.gradients,
+        measures=numerics.measures,
+        evaluate=numerics.trainer.evaluate,
         files=files,
         store=store,
         conduct=conduct,
         entropy=own.entropy,
         opener=opener,
     )
-    reception = Reception(shared.limits, len(genesis.peers), own.verify)
+    reception = Reception(len(genesis.peers), own.verify, decode or shared.decode)
     reporter = Reporter(own.name, genesis, own.observe, traffic=own.traffic, loss=worker.losses.get)
     core = shared.make_core(own.me)
     session = Session(
@@ -183,8 +198,7 @@ def assemble(
 def make_conduct(
     shared: Ingredients,
     own: Own,
-    trainer: Trains,
-    gradients: Gradients,
+    numerics: Numerics,
     files: ParameterFiles,
     store: TensorStore,
 ) -> Conduct:
@@ -198,8 +212,8 @@ def make_conduct(
         own.me,
         colluders=own.plot.colluders,
         sign=own.plot.sign,
-        flip_labels=trainer.flip_labels,
-        gradients=gradients,
+        flip_labels=numerics.trainer.flip_labels,
+        gradients=numerics.gradients,
         files=files,
         store=store,
     )

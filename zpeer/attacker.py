@@ -21,9 +21,9 @@ from zpeer.effects import Broadcast
 from zpeer.errors import WireError
 from zpeer.events import MessageReceived
 from zpeer.ids import NOTHING, Digest, PeerId, digest
+from zpeer.measures import get_axes
 from zpeer.messages import Commit, Message, Signed, Stage, body_digest
 from zpeer.numerics.dealing import deal, from_bytes
-from zpeer.numerics.directions import directions
 from zpeer.numerics.projections import scalars
 from zpeer.parts import Layout
 from zpeer.wire import decode_payload, encode_payload
@@ -180,7 +180,8 @@ class Situation:
     def stated_honestly(self, part: int, beacon: Digest) -> tuple[Scalars, ...]:
         """What each worker, if honest, would state on a part in PROJECTIONS; in worker order."""
         rows = [self.deal(self.honest_gradient(worker))[part] for worker in self.workers]
-        axes = directions(beacon, part, self.layout.length(part), self._has.genesis.directions)
+        length, count = self.layout.length(part), self._has.genesis.directions
+        axes = get_axes(beacon, part, length, count).directions
         result = self.result(self.workers[part])
         return tuple(
             scalars(row, result, self.base.radii[part], self._has.aggregator.weight, axes)

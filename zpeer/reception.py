@@ -14,14 +14,12 @@ from zpeer.errors import WireError
 from zpeer.ids import DIGEST_SIZE, NOTHING, Digest, PeerId
 from zpeer.messages import BlobRequest, Proof, Relay, SetReply, SetRequest, Signed
 from zpeer.store import Bulk
-from zpeer.wire import decode_control
 from zpeer.worker import Arrival
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from zpeer.events import Event
-    from zpeer.wire import WireLimits
 
 SIGNATURES_REMEMBERED = 4096
 """Signatures known to be good: the sets that peers show each other are mostly what one holds
@@ -43,11 +41,19 @@ def read_header(header: bytes) -> tuple[Bulk, Digest]:
 
 
 class Reception:
-    """One peer's door. `verify` says whether a signed message's sender signed it."""
+    """One peer's door.
 
-    def __init__(self, limits: WireLimits, peers: int, verify: Callable[[Signed], bool]) -> None:
-        self._limits = limits
+    `verify` says whether a signed message's sender signed it; `decode` raises WireError.
+    """
+
+    def __init__(
+        self,
+        peers: int,
+        verify: Callable[[Signed], bool],
+        decode: Callable[[bytes], Signed | Relay],
+    ) -> None:
         self._verify = verify
+        self._decode = decode
         self._good: dict[tuple[Digest, bytes], None] = {}
         self._requests: Counter[PeerId] = Counter()
         self._requests_max = 8 * peers
@@ -58,7 +64,7 @@ class Reception:
     def control(self, sender: PeerId, data: bytes) -> Event | None:
         """The event in a control message."""
         try:
-            event = self._read(sender, decode_control(data, self._limits))
+            event = self._read(sender, self._decode(data))
         except WireError:
             event = None
         self.dropped[sender] += event is None

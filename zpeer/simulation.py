@@ -12,14 +12,16 @@ of a small swarm's time, and the protocol is the same.
 from __future__ import annotations
 
 from collections import deque
+from functools import lru_cache
 from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
 from zpeer import events as ev
-from zpeer.assembly import Ingredients, Own, Peer, Plot, Trains, assemble
+from zpeer.assembly import Ingredients, Numerics, Own, Peer, Plot, Trains, assemble
 from zpeer.errors import ZpeerError
 from zpeer.gradients import Gradients
 from zpeer.ids import Digest, PeerId, digest, number
+from zpeer.measures import Measures
 from zpeer.messages import Signed, Stage, body_digest
 from zpeer.reporting import Traffic
 
@@ -31,10 +33,12 @@ if TYPE_CHECKING:
     from zpeer.interfaces import Attack
     from zpeer.observations import Observation
     from zpeer.record import Departure, Record
+    from zpeer.session import Session
     from zpeer.store import Bytes
     from zpeer.worker import Job
 
 LATENCY_SECONDS = 0.001
+DECODED_REMEMBERED = 1024
 GRADIENTS_REMEMBERED = 8
 """For each peer: those of a step, of the one before, and of open draws."""
 
@@ -155,22 +159,20 @@ class LocalSwarm:
         self._records: dict[PeerId, list[Record]] = {peer: [] for peer in genesis.peers}
         names = dict(zip(genesis.names, genesis.peers, strict=True))
         self.attackers = tuple(names[name] for name in attacks or {})
-        gradients = Gradients(trainer, GRADIENTS_REMEMBERED * len(genesis.peers))
+        self._numerics = Numerics(
+            trainer,
+            Gradients(trainer, GRADIENTS_REMEMBERED * len(genesis.peers)),
+            Measures(shared.aggregator.weight),
+        )
+        self._decode = lru_cache(maxsize=DECODED_REMEMBERED)(shared.decode)
         by_peer = {names[name]: attack for name, attack in (attacks or {}).items()}
         self._wires = {peer: Wire(self, peer) for peer in genesis.peers}
         self.peers = {
-            peer: self._assemble(peer, name, by_peer.get(peer), trainer, gradients)
-            for name, peer in names.items()
+            peer: self._assemble(peer, name, by_peer.get(peer)) for name, peer in names.items()
         }
+        self._soonest = self._find_soonest()
 
-    def _assemble(
-        self,
-        peer: PeerId,
-        name: str,
-        attack: Attack | None,
-        trainer: Trains,
-        gradients: Gradients,
-    ) -> Peer:
+    def _assemble(self, peer: PeerId, name: str, attack: Attack | None) -> Peer:
         """One peer, whose jobs are done where they are given."""
         signatures = self._signatures
         own = Own(
@@ -189,11 +191,11 @@ class LocalSwarm:
         return assemble(
             self.shared,
             own,
-            trainer,
-            gradients,
+            self._numerics,
             network=self._wires[peer],
             submit=lambda job: self._work(peer, job),
             opener=lambda frame: frame if isinstance(frame, bytes) else None,
+            decode=self._decode,
         )
 
     def _make_plot(self, peer: PeerId, attack: Attack | None) -> Plot | None:
@@ -213,9 +215,10 @@ class LocalSwarm:
         self._parcels.append(Parcel(self.now + LATENCY_SECONDS, to, sender, header, data))
 
     def run(self, max_steps: int | None = None) -> list[Result]:
-        """Run until everybody has stopped, nothing can happen any more, or an honest peer counts `max_steps`."""
+        """Run until nothing can happen any more, or an honest peer counts `max_steps` steps."""
         for peer in self.peers.values():
             peer.session.feed(ev.Started(), self.now)
+        self._soonest = self._find_soonest()
         while self._step():
             if max_steps is not None and self._steps() >= max_steps:
                 break
@@ -233,8 +236,7 @@ class LocalSwarm:
 
     def _step(self) -> bool:
         """The next thing that happens; False if nothing can."""
-        sessions = [peer.session for peer in self.peers.values()]
-        late = min(sessions, key=lambda session: session.deadline)
+        late = self._soonest
         if self._parcels and self._parcels[0].at <= late.deadline:
             self._deliver(self._parcels.popleft())
             return True
@@ -242,7 +244,13 @@ class LocalSwarm:
             return False
         self.now = max(self.now, late.deadline)
         late.tick(self.now)
+        self._soonest = self._find_soonest()
         return True
+
+    def _find_soonest(self) -> Session:
+        """The session that is due first."""
+        sessions = [peer.session for peer in self.peers.values()]
+        return min(sessions, key=lambda session: session.deadline)
 
     def _deliver(self, parcel: Parcel) -> None:
         self.now = max(self.now, parcel.at)
@@ -252,6 +260,8 @@ class LocalSwarm:
             session.receive_bulk(parcel.sender, parcel.header, parcel.data)
         else:
             session.receive_control(parcel.sender, parcel.data, self.now)
+        if session is self._soonest or session.deadline < self._soonest.deadline:
+            self._soonest = self._find_soonest()
 
     def _result(self, peer: PeerId) -> Result:
         here = self.peers[peer]

@@ -114,11 +114,11 @@ class TensorStore:
         """One part of my gradient."""
         return self._own[head][part]
 
-    def row(self, head: Digest, sender: PeerId, part: int) -> Bytes:
+    def row(self, head: Digest, sender: PeerId, part: int) -> Held:
         """A worker's row of my part `part`; my own one too."""
-        if sender == self._me:
-            return self.own(head, part).data
-        return self._arrived[head, Bulk.PART, sender].data
+        return (
+            self.own(head, part) if sender == self._me else self._arrived[head, Bulk.PART, sender]
+        )
 
     def result(self, head: Digest, owner: PeerId) -> Held:
         """The aggregate that an owner sent."""

@@ -45,10 +45,9 @@ from zpeer.events import (
 )
 from zpeer.genesis import Protection
 from zpeer.ids import NOTHING, Digest, PeerId, digest_bytes, number
+from zpeer.measures import Axes, Measures, Named, get_axes
 from zpeer.numerics.dealing import deal, from_bytes, gather, is_finite, to_bytes
-from zpeer.numerics.directions import directions
-from zpeer.numerics.fixed import norm
-from zpeer.numerics.projections import column, residual, scalars
+from zpeer.numerics.projections import residual
 from zpeer.observations import Evaluated
 from zpeer.parts import Layout
 from zpeer.record import Record
@@ -61,7 +60,6 @@ if TYPE_CHECKING:
     from zpeer.genesis import Genesis
     from zpeer.gradients import Gradients
     from zpeer.interfaces import Aggregator, Float32
-    from zpeer.numerics.directions import Directions
     from zpeer.numerics.optimizers import Optimizer
     from zpeer.parameters import ParameterFiles
     from zpeer.store import Bytes, TensorStore
@@ -109,6 +107,7 @@ class Worker:
         optimizer: Optimizer,
         learning_rate: Callable[[int], float],
         gradients: Gradients,
+        measures: Measures,
         evaluate: Callable[[Float32], dict[str, float]],
         files: ParameterFiles,
         store: TensorStore,
@@ -123,6 +122,7 @@ class Worker:
         self._optimizer = optimizer
         self._learning_rate = learning_rate
         self._gradients = gradients
+        self._measures = measures
         self._evaluate = evaluate
         self._files = files
         self._store = store
@@ -222,24 +222,25 @@ class Worker:
     def _project(self, job: Project) -> Projected:
         """My row against every result, my column against mine, and the norms all compute alike."""
         row: list[Scalars] = []
-        mine: tuple[Scalars, ...] = ()
+        column: list[Scalars] = []
         result_norms, direction_norms = [], []
         for part, owner in enumerate(job.workers):
             result = self._result(job.head, owner)
-            axes = self._directions(job.beacon, part, len(job.workers))
-            result_norms.append(norm(result))
-            direction_norms.append(axes.norms())
+            axes = self._axes(job.beacon, part, len(job.workers))
+            result_norms.append(self._measures.norm(result))
+            direction_norms.append(axes.norms)
+            radius = job.radii[part]
             if job.part >= 0:
-                own = self._own_row(job.head, part, result)
-                row.append(self._scalars(own, result, job.radii[part], axes))
+                mine = self._row(job.head, self._me, part, result.vector)
+                row.append(self._measures.scalars(mine, result, radius, axes))
             if part == job.part:
-                rows_ND = self._rows(job.head, part, len(job.workers), job.rows)
-                weight = self._aggregator.weight
-                mine = column(rows_ND, result, job.radii[part], weight, axes)
-        return Projected(job.head, tuple(row), mine, tuple(result_norms), tuple(direction_norms))
+                rows = [self._row(job.head, who, part, result.vector) for who in job.rows]
+                column = [self._measures.scalars(each, result, radius, axes) for each in rows]
+        norms = tuple(result_norms)
+        return Projected(job.head, tuple(row), tuple(column), norms, tuple(direction_norms))
 
     def _update(self, job: Update) -> Updated:
-        results = [self._result(job.head, worker) for worker in job.workers]
+        results = [self._result(job.head, worker).vector for worker in job.workers]
         gradient = gather(results, self._layout(len(job.workers)))
         rate = self._learning_rate(job.step)
         parameters = self._optimizer.step(self._files.load(job.parameters), gradient, rate)
@@ -264,16 +265,17 @@ class Worker:
 
     def _recompute(self, job: Recompute) -> Recomputed:
         gradient = self._gradients.get(job.parameters, self._files.load, job.batch_seed).vector
-        parts = deal(gradient, self._layout(len(job.workers)))
+        dealt = deal(gradient, self._layout(len(job.workers)))
+        parts = [Named(digest_bytes(to_bytes(part)), part) for part in dealt]
         row = []
         for part, radius in enumerate(job.radii):
             result = self._result(job.head, job.workers[part])
-            axes = self._directions(job.beacon, part, len(job.workers))
-            row.append(self._scalars(parts[part], result, radius, axes))
+            axes = self._axes(job.beacon, part, len(job.workers))
+            row.append(self._measures.scalars(parts[part], result, radius, axes))
         return Recomputed(
             job.head,
             job.target,
-            tuple(digest_bytes(to_bytes(part)) for part in parts),
+            tuple(part.digest for part in parts),
             tuple(row),
             tuple(digest_report(validator, gradient) for validator in job.validators),
         )
@@ -281,15 +283,15 @@ class Worker:
     def _project_blob(self, job: ProjectBlob) -> BlobProjected:
         data = self._find(job.blob)
         result = self._result(job.head, job.owner)
-        row = from_bytes(data) if memoryview(data).nbytes == result.nbytes else None
+        row = from_bytes(data) if memoryview(data).nbytes == result.vector.nbytes else None
         if row is None or not is_finite(row):
             return BlobProjected(job.head, job.part, job.blob, None)
-        axes = self._directions(job.beacon, job.part, job.parts)
-        found = self._scalars(row, result, job.radius, axes)
+        axes = self._axes(job.beacon, job.part, job.parts)
+        found = self._measures.scalars(Named(job.blob, row), result, job.radius, axes)
         return BlobProjected(job.head, job.part, job.blob, found)
 
     def _test_average(self, job: TestAverage) -> AverageTested:
-        result = self._result(job.head, job.owner)
+        result = self._result(job.head, job.owner).vector
         zeros = np.zeros_like(result)
         rows = [zeros if blob is None else from_bytes(self._find(blob)) for blob in job.blobs]
         size, norms = residual(rows, result, job.radius, self._aggregator.weight)
@@ -320,25 +322,28 @@ class Worker:
         self._files.release(job.parameters)
 
     def _rows(self, head: Digest, part: int, parts: int, rows: Sequence[PeerId | None]) -> Float32:
-        """Rows of my part in worker order, shape (workers, length); a missing one is zeros."""
-        rows_ND = np.zeros((len(rows), self._layout(parts).length(part)), dtype=np.float32)
+        """Rows of my part in worker order, shape (workers, length)."""
+        rows_ND = np.empty((len(rows), self._layout(parts).length(part)), dtype=np.float32)
         for place, worker in enumerate(rows):
-            if worker is not None:
-                rows_ND[place] = self._usable(self._store.row(head, worker, part), rows_ND[place])
+            rows_ND[place] = self._row(head, worker, part, rows_ND[place]).vector
         return rows_ND
 
-    def _own_row(self, head: Digest, part: int, result: Float32) -> Float32:
-        return self._usable(self._store.own(head, part).data, result)
+    def _row(self, head: Digest, worker: PeerId | None, part: int, like: Float32) -> Named:
+        """A row as its owner takes it.
 
-    @staticmethod
-    def _usable(data: Bytes, like: Float32) -> Float32:
-        """A row as numbers; zeros where it is not finite or too short or long, as its owner takes it."""
-        fits = memoryview(data).nbytes == like.nbytes
-        row = from_bytes(data) if fits else np.zeros_like(like)
-        return row if is_finite(row) else np.zeros_like(like)
+        Zeros where it is missing, too short, too long or not finite.
+        """
+        if worker is not None:
+            name, data = self._store.row(head, worker, part)
+            if memoryview(data).nbytes == like.nbytes:
+                row = from_bytes(data)
+                if is_finite(row):
+                    return Named(name, row)
+        return Named(NOTHING, np.zeros_like(like))
 
-    def _result(self, head: Digest, owner: PeerId) -> Float32:
-        return from_bytes(self._store.result(head, owner).data)
+    def _result(self, head: Digest, owner: PeerId) -> Named:
+        name, data = self._store.result(head, owner)
+        return Named(name, from_bytes(data))
 
     def _find(self, blob: Digest) -> Bytes:
         data = self._store.find(blob)
@@ -348,12 +353,9 @@ class Worker:
     def _layout(self, parts: int) -> Layout:
         return Layout(self._genesis.dimension, self._genesis.block, parts)
 
-    def _directions(self, beacon: Digest, part: int, parts: int) -> Directions:
+    def _axes(self, beacon: Digest, part: int, parts: int) -> Axes:
         length = self._layout(parts).length(part)
-        return directions(beacon, part, length, self._genesis.directions)
-
-    def _scalars(self, row: Float32, result: Float32, radius: float, axes: Directions) -> Scalars:
-        return scalars(row, result, radius, self._aggregator.weight, axes)
+        return get_axes(beacon, part, length, self._genesis.directions)
 
 
 def find_problem(result: object, length: int) -> str:
