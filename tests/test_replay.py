@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
+from plugins.attacks.sign_flip import SignFlip
 from tests.core.toy import ByHash, Clip, Ring, Toy, make_genesis, peer
 from tests.recorded import (
     GENESIS,
@@ -22,16 +23,28 @@ from tests.recorded import (
     make_events,
     record_counter,
 )
+from tests.swarm import make_swarm
 from zpeer.effects import Decide
-from zpeer.errors import LogError, ZpeerError
+from zpeer.errors import ConfigError, LogError, ZpeerError
 from zpeer.events import BlobArrived, TimerFired
 from zpeer.genesis import Deadlines
 from zpeer.ids import NOTHING, digest
 from zpeer.messages import PROTOCOL_VERSION
-from zpeer.recording import Recorder, SegmentLimits, digest_core, digest_source
-from zpeer.replay import DIFFERENT, EQUAL, CoreMaker, explain, replay_with
+from zpeer.recording import Recorder, SegmentLimits, choose, digest_core, digest_source
+from zpeer.recording import make_header as make_log_header
+from zpeer.replay import DIFFERENT, EQUAL, CoreMaker, explain, replay_log, replay_with
 from zpeer.selection import Selection, find_peer
-from zpeer.zlog import Choice, Entry, Header, read_log
+from zpeer.zlog import (
+    MAGIC,
+    Choice,
+    Entry,
+    Header,
+    Payload,
+    PayloadKind,
+    Snapshot,
+    encode_frame,
+    read_log,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -318,6 +331,100 @@ def test_a_state_of_another_core_is_unreadable(attacked: Ring) -> None:
     maker = CoreMaker(make_header(attacked, peer(0)), Clip(), ByHash())  # type: ignore[arg-type]
     with pytest.raises(LogError, match="not one of this core"):
         maker.restore(b"\x93\x01\x02\x03")
+
+
+# --- with a whole swarm, its numerics and the shipped plugins -----------------------------------
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The log of one peer with payloads; another peer flips the sign of its gradient."""
+    directory = tmp_path_factory.mktemp("swarm")
+    swarm = make_swarm(directory, {3: SignFlip()}, peers=5, steps=6)
+    me = swarm.shared.genesis.peers[1]
+    session = swarm.peers[me].session
+    header = make_log_header(
+        swarm.shared.genesis,
+        swarm.shared.deadlines,
+        me,
+        aggregator=choose("centered_clip", {}, swarm.shared.aggregator),
+        policy=choose("uniform", {}, swarm.shared.policy),
+    )
+    limits = SegmentLimits(events=60)
+    session._recorder = Recorder(directory / "log", header, session._core.snapshot(), limits)
+    session._record_payloads = True
+    results = swarm.run()
+    session._recorder.close()
+    assert {each.code for each in results if each.honest} == {0}
+    return directory / "log"
+
+
+def test_a_peers_log_replays_by_the_plugins_it_names(recorded: Path) -> None:
+    out = io.StringIO()
+    assert replay_log(recorded, out=out) == EQUAL
+    text = out.getvalue()
+    assert "BANNED peer-03" in text
+    assert "results computed again, all equal\n" in text
+    for segment in read_log(recorded).segments[1:]:
+        assert replay_log(segment, quiet=True, out=io.StringIO()) == EQUAL
+
+
+def test_bytes_that_give_another_result_are_found(recorded: Path, tmp_path: Path) -> None:
+    log = read_log(recorded)
+    recorder = None
+    for _, frame in log:
+        match frame:
+            case Snapshot(state=state) if recorder is None:
+                recorder = Recorder(tmp_path / "x", log.header, state)
+            case Payload(kind=PayloadKind.PART, data=data) if recorder is not None:
+                changed = bytes(4) + data[4:]
+                recorder.payload(frame.kind, frame.head, frame.peer, frame.part, changed)
+            case Payload() if recorder is not None:
+                recorder.payload(frame.kind, frame.head, frame.peer, frame.part, frame.data)
+            case Entry() if recorder is not None:
+                recorder.entry(frame.now, frame.event, frame.effects)
+    assert recorder is not None
+    recorder.close()
+    out = io.StringIO()
+    assert replay_log(tmp_path / "x", quiet=True, out=out) == DIFFERENT
+    assert "part aggregated" in out.getvalue()
+    assert "numerics.digest: recorded" in out.getvalue()
+
+
+def test_a_changed_aggregator_shows_what_it_would_have_done(recorded: Path, tmp_path: Path) -> None:
+    plugin = tmp_path / "clip.py"
+    plugin.write_text(
+        "from zpeer_plugins.aggregators.centered_clip import CenteredClip\n"
+        "from zpeer.hookspecs import hookimpl\n"
+        "class Tight(CenteredClip):\n"
+        "    def radius(self, typical: float) -> float:\n"
+        "        return 0.5 * super().radius(typical)\n"
+        "@hookimpl\n"
+        "def zpeer_aggregators():\n"
+        "    return {'tight': Tight}\n"
+    )
+    log = read_log(recorded)
+    named = msgspec.structs.replace(log.header.aggregator, name="tight")
+    header = msgspec.structs.replace(log.header, aggregator=named)
+    for path in log.segments:
+        data = path.read_bytes().removeprefix(MAGIC + encode_frame(log.header))
+        (tmp_path / path.name).write_bytes(MAGIC + encode_frame(header) + data)
+    out = io.StringIO()
+    assert replay_log(tmp_path / "log", plugin_files=[plugin], quiet=True, out=out) == DIFFERENT
+    text = out.getvalue()
+    assert "radius: recorded " in text
+    assert "likely cause: the aggregator 'tight' has changed" in text
+
+
+def test_a_plugin_that_is_not_here_is_named(tmp_path: Path) -> None:
+    record_counter(tmp_path / "ada", make_events(1))
+    with pytest.raises(ConfigError, match="no plugin is called 'counting'"):
+        replay_log(tmp_path)
+
+
+def test_a_kind_that_nothing_is_of_is_refused(recorded: Path) -> None:
+    with pytest.raises(ZpeerError, match="--kind nonsense: expected one of COMMIT"):
+        replay_log(recorded, kind="nonsense")
 
 
 # --- the likely cause -----------------------------------------------------------------------------

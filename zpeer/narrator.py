@@ -50,11 +50,11 @@ class Narrator:
 
     def name(self, peer: PeerId) -> str:
         """A peer's name, or the start of its id."""
-        return self._names.get(peer) or short(peer)
+        return printable(self._names.get(peer) or short(peer))
 
     def name_or_hex(self, data: bytes) -> str:
         """The name where the bytes are a peer's id, else hex."""
-        return self._names.get(PeerId(data)) or data.hex()
+        return printable(self._names.get(PeerId(data)) or data.hex())
 
     def list_names(self, peers: Iterable[PeerId | None]) -> str:
         """Several names; a row that counts as zeros is a dash."""
@@ -171,6 +171,11 @@ class Narrator:
         by = "the norms" if matter.accuser == NOBODY else self.name(matter.accuser)
         said = self.say_accusation(matter.accusation)
         return f"open matter {short(matter.name)}: {by} {said}, age {matter.age}"
+
+
+def printable(text: str) -> str:
+    """Text without control characters: what a stranger's file holds must not steer a terminal."""
+    return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def next_place(record: Record) -> tuple[int, int]:

@@ -18,11 +18,14 @@ import msgspec
 from zpeer.effects import Decide, Stop
 from zpeer.errors import LogError
 from zpeer.ids import Digest, digest, digest_bytes
+from zpeer.messages import PROTOCOL_VERSION
 from zpeer.zlog import (
     MAGIC,
     PAYLOAD_BYTES_MAX,
+    Choice,
     Crash,
     Entry,
+    Header,
     Payload,
     Snapshot,
     encode_frame,
@@ -33,15 +36,24 @@ from zpeer.zlog import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from typing import BinaryIO
+    from collections.abc import Iterator, Mapping
+    from typing import Any, BinaryIO
 
     from zpeer.effects import Effect
     from zpeer.events import Event
+    from zpeer.genesis import Deadlines, Genesis
     from zpeer.ids import PeerId
-    from zpeer.zlog import Frame, Header, PayloadKind
+    from zpeer.zlog import Frame, PayloadKind
 
-__all__ = ["Recorder", "SegmentLimits", "digest_core", "digest_source", "read_log"]
+__all__ = [
+    "Recorder",
+    "SegmentLimits",
+    "choose",
+    "digest_core",
+    "digest_source",
+    "make_header",
+    "read_log",
+]
 
 BUFFER_BYTES = 1 << 16
 PENDING_BYTES = 1 << 18
@@ -180,6 +192,26 @@ class Recorder:
         if self._limits.segments_max:
             for path in segments_of(self._prefix)[: -self._limits.segments_max]:
                 path.unlink()
+
+
+def make_header(
+    genesis: Genesis, deadlines: Deadlines, me: PeerId, *, aggregator: Choice, policy: Choice
+) -> Header:
+    """The header of a log that this version of zpeer makes; `choose` makes the choices."""
+    return Header(
+        protocol=PROTOCOL_VERSION,
+        genesis=genesis,
+        deadlines=deadlines,
+        me=me,
+        aggregator=aggregator,
+        policy=policy,
+        core=digest_core(),
+    )
+
+
+def choose(name: str, parameters: Mapping[str, Any], plugin: object) -> Choice:
+    """A plugin as a log names it: its name and parameters in the config, and its file's digest."""
+    return Choice(name, dict(parameters), digest_source(plugin))
 
 
 def open_private(path: Path) -> BinaryIO:

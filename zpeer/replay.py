@@ -1,14 +1,14 @@
 """`zpeer replay`: runs a log through a fresh core, shows it as a timeline, and finds the first
 event after which anything came out differently.
 
-Exit codes: 0 everything is equal, 1 something differs, 2 the log cannot be read.
+Exit codes: 0 all is equal, 1 something differs; what cannot be read raises, and ends in 2.
 """
 
 from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import msgspec
 
@@ -17,17 +17,19 @@ from zpeer.core.state import State
 from zpeer.errors import LogError
 from zpeer.ids import short
 from zpeer.messages import PROTOCOL_VERSION
-from zpeer.narrator import Narrator
+from zpeer.narrator import Narrator, printable
+from zpeer.plugins import Kind, load_plugins
 from zpeer.recording import digest_core, digest_source
 from zpeer.reexecute import Reexecution
 from zpeer.rerun import Boundary, Rerun, Turn
-from zpeer.selection import Selection
+from zpeer.selection import Selection, find_peer, require_kind
 from zpeer.timeline import render_effect, render_event
 from zpeer.wire import WireLimits
-from zpeer.zlog import Payload
+from zpeer.zlog import Payload, read_log
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
     from typing import TextIO
 
     from zpeer.ids import Digest
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
     from zpeer.rerun import Maker
     from zpeer.zlog import Header, LogReader
 
-EQUAL, DIFFERENT, UNREADABLE = 0, 1, 2
+EQUAL, DIFFERENT = 0, 1
 DIFFERENCES_SHOWN = 12
 
 
@@ -87,6 +89,49 @@ class CoreMaker:
             if attempt is None
             else (attempt.base.head, attempt.base.step, attempt.base.attempt)
         )
+
+
+def replay_log(
+    log: Path,
+    *,
+    step: int | None = None,
+    peer: str | None = None,
+    kind: str | None = None,
+    until: float | None = None,
+    plugin_files: Iterable[Path] = (),
+    quiet: bool = False,
+    go_on: bool = False,
+    out: TextIO | None = None,
+) -> int:
+    """Replay a log file, prefix or directory and print its timeline; 0 equal, 1 different.
+
+    `step`, `peer` (a name, or the start of an id) and `kind` choose what is shown, `until` (in s)
+    where to end; `quiet` shows differences alone; `go_on`: after a difference, go on. Raises
+    LogError for an unreadable log, ConfigError or PluginError where its plugins are not here.
+    """
+    reader = read_log(log)
+    header = reader.header
+    found = load_plugins(plugin_files)
+    chosen = [
+        found.build(part, choice.name, choice.parameters)
+        for part, choice in (
+            (Kind.AGGREGATOR, header.aggregator),
+            (Kind.VALIDATOR_POLICY, header.policy),
+        )
+    ]
+    aggregator, policy = cast("Aggregator", chosen[0]), cast("ValidatorPolicy", chosen[1])
+    require_kind(kind)
+    wanted = find_peer(header.genesis, peer) if peer is not None else None
+    return replay_with(
+        reader,
+        CoreMaker(header, aggregator, policy),
+        aggregator=aggregator,
+        cause=explain(header, aggregator, policy),
+        selection=Selection(step=step, peer=wanted, kind=kind, until=until),
+        quiet=quiet,
+        go_on=go_on,
+        out=out,
+    )
 
 
 def explain(header: Header, aggregator: object, policy: object) -> str:
@@ -195,7 +240,7 @@ class Replayer:
 
     def say(self, text: str) -> None:
         """One line, or a paragraph."""
-        self.out.write(text + "\n")
+        self.out.write(printable(text) + "\n")
 
 
 def replay_with(

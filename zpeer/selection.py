@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
-from zpeer.effects import Broadcast
+from zpeer.effects import Broadcast, Effect
 from zpeer.errors import ZpeerError
-from zpeer.events import MessageReceived, SetReceived, SetRequested
+from zpeer.events import Event, MessageReceived, SetReceived, SetRequested
+from zpeer.messages import Stage
 
 if TYPE_CHECKING:
-    from zpeer.effects import Effect
-    from zpeer.events import Event
     from zpeer.genesis import Genesis
     from zpeer.ids import Digest, PeerId
     from zpeer.narrator import Narrator
@@ -72,6 +71,14 @@ def get_kinds(value: Event | Effect) -> set[str]:
     elif isinstance(value, STAGED):
         kinds.add(value.stage.name.lower())
     return kinds
+
+
+def require_kind(wanted: str | None) -> None:
+    """Raise ZpeerError for a kind that nothing is of: a timeline would be empty without a word."""
+    named = [kind.__name__ for kind in (*get_args(Event), *get_args(Effect))]
+    known = [stage.name for stage in Stage] + named
+    if wanted is not None and wanted.lower() not in {name.lower() for name in known}:
+        raise ZpeerError(f"--kind {wanted}: expected one of {', '.join(known)}")
 
 
 def find_peer(genesis: Genesis, wanted: str) -> PeerId:
