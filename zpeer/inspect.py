@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 Row = tuple[str, str]
 
 FLOAT_BYTES = 4
+PIPE_COLUMNS = 400
+"""Columns where nobody looks: a digest on two lines cannot be searched for."""
 
 
 def inspect_file(path: Path, out: TextIO | None = None) -> int:
@@ -43,7 +45,9 @@ def inspect_file(path: Path, out: TextIO | None = None) -> int:
     table.add_column(overflow="fold")
     for key, value in rows:
         table.add_row(printable(key), printable(value))
-    Console(file=out or sys.stdout, highlight=False, markup=False).print(table)
+    to = out or sys.stdout
+    width = None if to.isatty() else PIPE_COLUMNS
+    Console(file=to, width=width, highlight=False, markup=False).print(table)
     return 0
 
 
