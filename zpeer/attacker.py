@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from zpeer.events import Event, Scalars
     from zpeer.genesis import Genesis
     from zpeer.gradients import Gradients
-    from zpeer.interfaces import Aggregator, Attack, Batch, Float32
+    from zpeer.interfaces import Aggregator, Attack, AttackContext, Batch, Float32
     from zpeer.parameters import ParameterFiles
     from zpeer.record import Record
     from zpeer.store import Bytes, TensorStore
@@ -50,34 +50,34 @@ SITUATIONS_REMEMBERED = 4
 class HonestAttack:
     """Lies about nothing: the base of every attack (see `zpeer.interfaces.Attack`)."""
 
-    def observe(self, context: Situation, event: Event) -> None:
+    def observe(self, context: AttackContext, event: Event) -> None:
         """See an event before the core does."""
 
-    def gradient(self, context: Situation, honest: Float32) -> Float32:  # noqa: ARG002 - the interface
+    def gradient(self, context: AttackContext, honest: Float32) -> Float32:  # noqa: ARG002 - the interface
         """The gradient to commit to."""
         return honest
 
-    def committed_part(self, context: Situation, part: int, data: Bytes) -> Bytes:  # noqa: ARG002 - the interface
+    def committed_part(self, context: AttackContext, part: int, data: Bytes) -> Bytes:  # noqa: ARG002 - the interface
         """The bytes of a part to commit to and send."""
         return data
 
-    def part(self, context: Situation, part: int, data: Bytes) -> Bytes:  # noqa: ARG002 - the interface
+    def part(self, context: AttackContext, part: int, data: Bytes) -> Bytes:  # noqa: ARG002 - the interface
         """The bytes to send as PART, whatever was committed to."""
         return data
 
-    def aggregate(self, context: Situation, honest: Float32) -> Float32:  # noqa: ARG002 - the interface
+    def aggregate(self, context: AttackContext, honest: Float32) -> Float32:  # noqa: ARG002 - the interface
         """The aggregate to commit to and send as RESULT."""
         return honest
 
-    def message(self, context: Situation, message: Message) -> Message | bytes:  # noqa: ARG002 - the interface
+    def message(self, context: AttackContext, message: Message) -> Message | bytes:  # noqa: ARG002 - the interface
         """My stage message before it is signed; bytes are signed as they are."""
         return message
 
-    def effects(self, context: Situation, effects: list[Effect]) -> list[Outgoing]:
+    def effects(self, context: AttackContext, effects: list[Effect]) -> list[Outgoing]:
         """My outgoing effects before signing; here `message` is asked about each broadcast."""
         return [self.speak(context, e) if isinstance(e, Broadcast) else e for e in effects]
 
-    def speak(self, context: Situation, effect: Broadcast) -> Broadcast:
+    def speak(self, context: AttackContext, effect: Broadcast) -> Broadcast:
         """A broadcast as `message` wants it."""
         said = context.decode(effect)
         lie = self.message(context, said)
@@ -132,6 +132,7 @@ class Situation:
         self.my_part = base.part_of(self.me)
         self.radii = base.radii
         self.delta_max = base.delta_max
+        self.matters = base.matters
         self.duties = {
             validator: tuple(draw.target for draw in duty)
             for validator, duty in zip(base.validators, base.duties, strict=True)
@@ -207,8 +208,8 @@ class Situation:
         if isinstance(message, Commit):
             self.commits[signed.sender] = message.parts
 
-    def decode(self, effect: Broadcast) -> Message:
-        """The message in one of my broadcasts."""
+    def decode(self, effect: Broadcast | Signed) -> Message:
+        """The message in one of my broadcasts or in what another sent; raises WireError."""
         return decode_payload(effect.stage, effect.payload, self._has.limits)
 
     def sign(self, stage: Stage, payload: bytes) -> Signed:

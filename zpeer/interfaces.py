@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from zpeer.events import Event, Scalars
     from zpeer.ids import Digest, PeerId
     from zpeer.messages import Message, Signed, Stage
+    from zpeer.parts import Layout
+    from zpeer.record import Matter
 
     Float32 = NDArray[np.float32]
     Bytes = bytes | memoryview
@@ -127,6 +129,13 @@ class AttackContext(Protocol):
     """What more than half must report on a part before its average is checked."""
     duties: dict[PeerId, tuple[PeerId, ...]]
     """For each validator of this attempt, the targets it must report on."""
+    matters: tuple[Matter, ...]
+    """Open accusations, of which each CHECK of this attempt holds findings."""
+
+    @property
+    def layout(self) -> Layout:
+        """How this attempt's gradients are dealt."""
+        ...
 
     def honest_gradient(
         self, peer: PeerId, transform: Callable[[Batch], Batch] | None = None
@@ -157,8 +166,8 @@ class AttackContext(Protocol):
         """H(g_i[j]) as a worker committed to it in this attempt; NOTHING where I have not seen it."""
         ...
 
-    def decode(self, effect: Broadcast) -> Message:
-        """The message in one of my broadcasts."""
+    def decode(self, effect: Broadcast | Signed) -> Message:
+        """The message in one of my broadcasts or in what another sent; raises WireError."""
         ...
 
     def sign(self, stage: Stage, payload: bytes) -> Signed:

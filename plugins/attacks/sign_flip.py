@@ -4,33 +4,35 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from zpeer.hookspecs import hookimpl
-from zpeer_plugins.attacks.from_step import FromStep
+
+from ._colluder import Colluder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from zpeer.attacker import Situation
-    from zpeer.interfaces import Attack, Float32
+    from zpeer.interfaces import Attack, AttackContext, Float32
 
 
-class SignFlip(FromStep):
-    """Commits to the honest gradient times `-scale` (Gorbunov et al., ICML 2022, section 4.1).
+class SignFlip(Colluder):
+    """Commits to its honest gradient times `-scale` (Gorbunov et al. 2022, section 4.1).
 
-    Consistent lies: parts, projections and norms all follow from the committed gradient, so only who
-    computes the gradient sees it. WRONG_GRADIENT, in the second attempt after its validator was drawn.
+    All else it says follows from that gradient, so only who computes it again can tell.
+    WRONG_GRADIENT, by the first honest validator that draws it; until then clipping bounds the
+    harm.
     """
 
-    def __init__(self, scale: float = 1000.0, start: int = 0) -> None:
-        super().__init__(start)
+    def __init__(self, scale: float = 1000.0) -> None:
         self.scale = scale
 
-    def gradient(self, context: Situation, honest: Float32) -> Float32:
+    def gradient(self, context: AttackContext, honest: Float32) -> Float32:  # noqa: ARG002 - the interface
         """The honest one, turned round."""
-        return honest * -self.scale if self.is_on(context) else honest
+        return np.asarray(honest * -self.scale, dtype=np.float32)
 
 
 @hookimpl
 def zpeer_attacks() -> dict[str, Callable[..., Attack]]:
-    """Factories by name."""
+    """See `zpeer.hookspecs`."""
     return {"sign_flip": SignFlip}
