@@ -35,16 +35,16 @@ def accuse_over_my_part(context: AttackContext, fault: FaultKind, victim: PeerId
     return Accusation(fault, victim, context.head, context.my_part, evidence=evidence)
 
 
-def publish(context: AttackContext, outgoing: list[Outgoing], victim: PeerId) -> list[Outgoing]:
-    """The victim's row of my part to all, behind my CHECK."""
-    bytes_of_it = context.committed(victim, context.my_part)
-    everybody = tuple(peer for peer in context.roster if peer != context.me)
+def publish(context: AttackContext, outgoing: list[Outgoing]) -> list[Outgoing]:
+    """The first honest worker's row of my part to all, behind my CHECK."""
     published: list[Outgoing] = []
     for effect in outgoing:
         published.append(effect)
         is_check = isinstance(effect, Broadcast) and effect.stage is Stage.CHECK
         if is_check and context.my_part >= 0:
-            published.append(SendBlob(bytes_of_it, everybody))
+            row = context.committed(context.honest_workers[0], context.my_part)
+            others = tuple(peer for peer in context.roster if peer != context.me)
+            published.append(SendBlob(row, others))
     return published
 
 
@@ -72,7 +72,5 @@ def accuse_of_concealing(context: AttackContext, report: Report) -> Accusation:
 
 def without_duties(check: Check) -> Check:
     """The CHECK without what a validator found."""
-    kept = tuple(
-        each for each in check.accusations if each.fault not in VALIDATION or any(each.evidence)
-    )
-    return replace(check, accusations=kept)
+    kept = [a for a in check.accusations if a.fault not in VALIDATION or any(a.evidence)]
+    return replace(check, accusations=tuple(kept))

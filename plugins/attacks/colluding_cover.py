@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 
 class ColludingCover(Colluder):
-    """Moves its part's aggregate by `shift` clipping radii; the next colluding worker states, on that
-    part, the projections that make the sum zero, and the owner keeps quiet about it.
+    """Moves its part's aggregate by `shift` clipping radii; the next colluding worker states, on
+    that part, the projections that make the sum zero, and the owner keeps quiet about it.
 
     Everybody in the plot is an owner, and the cover of the one before it. Alone it covers itself.
     The draw ends it for two at once: WRONG_PROJECTION for who covered and CONCEALED_PROJECTION for

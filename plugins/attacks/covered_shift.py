@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 
 class CoveredShift(Colluder):
-    """Moves its part's aggregate by `shift` clipping radii and states, on that part, the projections
-    that make the sum zero.
+    """Moves its part's aggregate by `shift` clipping radii and states, on that part, the
+    projections that make the sum zero.
 
     Nobody else holds its own part's bytes, so nobody accuses; Δ_max bounds the harm. The draw ends
     it: a validator computes the gradient and its projections. WRONG_PROJECTION, by the first honest

@@ -43,8 +43,7 @@ class FalseAccusation(Colluder):
 
     def observe(self, context: AttackContext, event: Event) -> None:
         """Note the reports on me: what I may accuse in the next CHECK."""
-        is_check = isinstance(event, MessageReceived) and event.signed.stage is Stage.CHECK
-        if not isinstance(event, MessageReceived) or not is_check:
+        if not isinstance(event, MessageReceived) or event.signed.stage is not Stage.CHECK:
             return
         try:
             message = context.decode(event.signed)
@@ -59,8 +58,7 @@ class FalseAccusation(Colluder):
         outgoing = super().effects(context, effects)
         if not self.publish:
             return [each for each in outgoing if not isinstance(each, SendBlob)]
-        about_bytes = self.of != "report" and context.my_part >= 0
-        return publish(context, outgoing, context.honest_workers[0]) if about_bytes else outgoing
+        return outgoing if self.of == "report" else publish(context, outgoing)
 
     def lie(self, context: AttackContext, message: Message) -> Message | bytes:
         """One accusation more."""
@@ -68,7 +66,7 @@ class FalseAccusation(Colluder):
             return message
         if self.of == "report":
             return accuse(message, *self._accuse_reports(context))
-        if context.my_part < 0 or context.honest_workers == (context.me,):
+        if context.my_part < 0:
             return message
         kinds = {"projection": FaultKind.WRONG_PROJECTION, "part": FaultKind.PART_NOT_FINITE}
         victim = context.honest_workers[0]

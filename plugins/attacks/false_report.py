@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 
 class FalseReport(Colluder):
-    """As a validator accuses its honest target of a wrong `gradient`, of a wrong `projection`, or the
-    first honest owner of having `concealed` one.
+    """As a validator accuses its honest target of a wrong `gradient`, of a wrong `projection`, or
+    an honest peer of having `concealed` one.
 
     Everybody computes the gradient again: FALSE_ACCUSATION, in the next record.
     """

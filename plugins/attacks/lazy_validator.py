@@ -20,14 +20,13 @@ if TYPE_CHECKING:
 
 
 class LazyValidator(Colluder):
-    """As a validator reports that all is well, with a guessed digest (`guess`), or with the digest of
-    its `own` gradient of the present step, which it has anyway when it works again.
+    """As a validator reports that all is well, with a digest that it made up.
 
     An honest target knows what the digest had to be and accuses: WRONG_REPORT, two records after
     the report. A colluding target says nothing.
     """
 
-    def lie(self, context: AttackContext, message: Message) -> Message | bytes:
+    def lie(self, context: AttackContext, message: Message) -> Message | bytes:  # noqa: ARG002 - the interface
         """All is well."""
         if not isinstance(message, Check) or not message.reports:
             return message

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 
 class WithheldPart(Colluder):
-    """Does not send its part to the first honest owner, or sends it (`wrong`) bytes that do not match
-    the commitment.
+    """Does not send its part to the first honest owner, or sends it bytes that do not match the
+    commitment (`wrong`).
 
     Only that owner sees it and it has no proof: a claim, not a fault (protocol, section 5). With
     `agreement = "stop"` it stops at its deadline, naming this peer; the others stop naming it.

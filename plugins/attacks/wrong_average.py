@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 
 class WrongAverage(Colluder):
-    """Moves its part's aggregate by `distance` times Δ_max; all colluding workers together state, on
-    every part of the plot, the projections that make the sum zero.
+    """Moves its part's aggregate by `distance` times Δ_max; all colluding workers together state,
+    on every part of the plot, the projections that make the sum zero.
 
     No projection is accused, since its only witness is in the plot; but more than half of the
     workers report a norm beyond Δ_max, and the whole residual is tested: the attempt is void, and

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 
 class WrongProjection(Colluder):
-    """States, on the part of the first honest worker, projections that are `units` times u·min(norm,
-    τ) off (u = 2⁻²⁴: the unit of the thresholds in protocol section 3).
+    """States, on the part of the first honest worker, a projection that is `units` times
+    u·min(norm, τ) off (u = 2⁻²⁴: the unit of the thresholds in protocol section 3).
 
     Above 60 the owner accuses with the bytes: WRONG_PROJECTION, in the next record. Below it nobody
     does. Where it is large enough to spoil the part's sum the attempt is void, and the accusation

@@ -40,7 +40,7 @@ class WrongSum(Colluder):
     def effects(self, context: AttackContext, effects: list[Effect]) -> list[Outgoing]:
         """The shield rests on bytes that have to be published."""
         outgoing = super().effects(context, effects)
-        return publish(context, outgoing, context.honest_workers[0]) if self.shield else outgoing
+        return publish(context, outgoing) if self.shield else outgoing
 
     def lie(self, context: AttackContext, message: Message) -> Message | bytes:
         """The shield."""
