@@ -85,6 +85,7 @@ class File(Section):
 class Shared(File):
     """Sections that template and run file have in common."""
 
+    run: RunKeys
     task: TaskChoice
     optimizer: OptimizerSection
     aggregator: Choice
@@ -101,13 +102,17 @@ class Shared(File):
     def _require_sense(self) -> Shared:
         if self.optimizer.nesterov and not self.optimizer.momentum:
             raise ValueError("optimizer.nesterov: needs optimizer.momentum above 0")
+        if self.optimizer.warmup >= self.run.steps:
+            raise ValueError(
+                f"optimizer.warmup: found {self.optimizer.warmup}, expected less than run.steps = "
+                f"{self.run.steps}"
+            )
         return self
 
 
 class Template(Shared):
     """A run file to be: without peers, nonce and measured things."""
 
-    run: RunKeys
     limits: LimitKeys = LimitKeys()
     reference: ReferenceKeys = ReferenceKeys()
 

@@ -14,6 +14,7 @@ from safetensors.numpy import load_file, save_file
 
 from zpeer.errors import StartError, ZpeerError
 from zpeer.ids import digest_bytes
+from zpeer.numerics.dealing import to_bytes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,7 +49,7 @@ def read_initial(run: RunFile) -> Float32:
         raise StartError(
             f"{path}: found {held}, expected {TENSOR!r} of {expected.dimension} float32"
         )
-    found = digest_bytes(vector.data).hex()
+    found = digest_bytes(to_bytes(vector)).hex()
     if found != expected.digest:
         raise StartError(
             f"{path}: digest {found}, but {run.path.name} names {expected.digest}; take the file "

@@ -105,6 +105,8 @@ class OptimizerSection(Section):
     learning_rate: Positive
     schedule: Literal["constant", "cosine"] = "constant"
     """`cosine` falls from `learning_rate` to zero over the run's steps."""
+    warmup: int = Field(default=0, ge=0)
+    """Steps in which the learning rate rises to its value."""
     momentum: Share = 0.0
     """sgd only."""
     nesterov: bool = False
@@ -114,7 +116,7 @@ class OptimizerSection(Section):
     """adam only."""
     beta2: Share = 0.999
     """adam only."""
-    epsilon: Positive = 1e-8
+    epsilon: float = Field(default=1e-8, ge=1e-30, lt=1)
     """adam only."""
     gradient_clip: NotNegative = 0.0
     """Norm to which each peer clips its own gradient first (section 4, lambda); 0 for none."""
