@@ -1,4 +1,4 @@
-"""Rows for an aggregator to fail on, the cases of the design's numerics and some that were found since.
+"""Rows for an aggregator to fail on: the cases of the design, and some found since.
 
 Every number comes from BLAKE3, so a case is the same on every machine and in every run.
 """
@@ -32,11 +32,12 @@ def normal(label: str, *shape: int) -> Float32:
     size, angle = uniform(label, count), uniform(label + "'", count)
     near = np.minimum(size, np.float32(1 - 2**-24))
     numbers = np.sqrt(-2 * np.log(near)) * np.cos(np.float32(2 * math.pi) * angle)
-    return numbers.astype(np.float32).reshape(shape)
+    shaped: Float32 = numbers.astype(np.float32).reshape(shape)
+    return shaped
 
 
 def spread(rows_ND: Float32) -> float:
-    """A typical distance: the median over rows of the median distance to the others; 1 if that is 0."""
+    """A typical distance: median over rows of the median distance to the others; 1 if it is 0."""
     wide = rows_ND.astype(np.float64)
     gram = wide @ wide.T
     diagonal = gram.diagonal()
@@ -116,8 +117,9 @@ def two_clusters(rows: Float32) -> Float32:
 
 def collinear(rows: Float32) -> Float32:
     """All near one line, unevenly far along it."""
-    places = np.linspace(-1, 2, len(rows), dtype=np.float32) ** 3
-    return places[:, None] * rows[-1] + rows * np.float32(1e-4)
+    places: Float32 = np.linspace(-1, 2, len(rows), dtype=np.float32) ** 3
+    line: Float32 = places[:, None] * rows[-1] + rows * np.float32(1e-4)
+    return line
 
 
 def majority_identical(rows: Float32) -> Float32:
@@ -144,7 +146,7 @@ CASES: dict[str, Callable[[Float32], Float32]] = {
     "10^-25": lambda rows: rows * np.float32(1e-25),
     "denormal": lambda rows: rows * np.float32(1e-39),
     "identical": lambda rows: np.repeat(rows[:1], len(rows), axis=0),
-    "zero": lambda rows: np.zeros_like(rows),
+    "zero": np.zeros_like,
     "two clusters": two_clusters,
     "near-collinear": collinear,
     "majority identical": majority_identical,

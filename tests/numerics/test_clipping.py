@@ -38,9 +38,10 @@ def test_a_norm_that_is_no_number_counts_nothing(radius: float) -> None:
 
 
 def test_a_weight_that_would_round_beyond_the_radius_is_the_next_smaller() -> None:
-    found = [size for size in (1 + k / 1000 for k in range(1, 3000)) if (1.0 / size) * size > 1.0]
+    sizes = [3.7 + k / 997 for k in range(1, 9000)]
+    found = [size for size in sizes if (3.7 / size) * size > 3.7]
     assert found
-    assert all(clip_weight(size, 1.0) < 1.0 / size for size in found)
+    assert all(clip_weight(size, 3.7) == math.nextafter(3.7 / size, 0) for size in found)
 
 
 def test_a_short_gradient_is_returned_itself() -> None:

@@ -39,7 +39,7 @@ def test_a_gradient_of_another_length_is_refused() -> None:
 
 def test_a_gradient_in_double_is_refused() -> None:
     with pytest.raises(ValueError, match="float64"):
-        deal(np.zeros(10), Layout(10, 2, 3))
+        deal(np.zeros(10), Layout(10, 2, 3))  # type: ignore[arg-type]
 
 
 def test_parts_of_another_roster_are_refused() -> None:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from tests.numerics.cases import normal
 from zpeer.numerics.fixed import BLOCK, LANES, norm, rounded_norm
@@ -11,12 +12,12 @@ from zpeer.numerics.fixed import BLOCK, LANES, norm, rounded_norm
 UNIT = 2.0**-24
 
 
-def reference(vector: np.ndarray, kind: type) -> float:
+def reference(vector: NDArray[np.float32], kind: type[np.float32 | np.float64]) -> float:
     """The order of the module's docstring, in plain loops over lanes."""
     lanes = np.zeros(LANES)
     for start in range(0, len(vector), BLOCK):
-        block = np.zeros(BLOCK, kind)
-        piece = vector[start : start + BLOCK].astype(kind)
+        block: NDArray[np.float32 | np.float64] = np.zeros(BLOCK, kind)
+        piece: NDArray[np.float32 | np.float64] = vector[start : start + BLOCK].astype(kind)
         block[: len(piece)] = piece * piece
         size = BLOCK
         while size > LANES:
@@ -57,8 +58,8 @@ def test_a_rounded_norm_is_refused_where_squares_have_no_range(scale: float) -> 
 
 @pytest.mark.parametrize("scale", [1e-8, 1.0, 1e8])
 def test_a_rounded_norm_errs_by_less_than_its_bound(scale: float) -> None:
-    for vector in (normal("bound", 150_000), np.linspace(1, 1.1, 150_000, dtype=np.float32)):
-        vector = (vector * np.float32(scale)).astype(np.float32)
+    for shape in (normal("bound", 150_000), np.linspace(1, 1.1, 150_000, dtype=np.float32)):
+        vector = (shape * np.float32(scale)).astype(np.float32)
         found = rounded_norm(vector)
         assert found is not None
         assert abs(found / norm(vector) - 1) < 2.5 * UNIT
@@ -74,7 +75,7 @@ def test_where_a_vector_lies_in_memory_changes_no_bit() -> None:
 
 
 def test_norms_are_those_of_the_committed_vectors() -> None:
-    """Any machine must find these bits: a failure here is a broken platform or a changed protocol."""
+    """Any machine must find these bits: a failure is a broken platform or a changed protocol."""
     vector = ((np.arange(200_000) * 2654435761 % 2**32) / 2.0**31 - 1).astype(np.float32)
     assert norm(vector).hex() == "0x1.023316ed93505p+8"
     found = rounded_norm(vector)

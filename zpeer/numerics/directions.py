@@ -13,16 +13,19 @@ of variance 1, never 0 for all of a vector. The products r[a] s[b] are meant exa
 `tests/numerics/vectors_directions.json`. No library's sampler is used, for none promises its
 stream.
 
-*Precision of a projection.* Float32 residuals are multiplied in chunks of CHUNK = 64 rows of the
-q-by-q matrix in float32 and added up in double. Within a chunk a term passes at most 64 roundings;
-but z is random and known only after the residual d is fixed, so partial sums are random walks:
-after t terms of a column of entries near d they have size d sqrt t, each rounding is off by at most
-u/2 of that, and a column's sum by 0.29 u d sqrt(64^2/2) = 13 u d in the root mean square, that is
-1.6 u of the column's norm 8 d. That is the worst case, a residual whose columns all repeat each
-other, so that the errors of all columns agree in sign; those of the columns are weighed with s,
-those of chunks are independent, so the whole stays at about 1.6 u * norm for any length. Ordinary
-residuals come out at 0.1 u * norm. Honest values may differ by 20 u * min(norm, tau). A plain
-float32 matrix product with columns of q terms would reach 0.3 u sqrt q: 20 u at 4 million numbers.
+*Precision of a projection.* Float32 residuals are multiplied in chunks of CHUNK = 32 rows of the
+q-by-q matrix in float32 and added up in double. z is random and known only after the residual is
+fixed, so sums within a chunk are random walks: for a column of entries near d, after t terms of
+size d sqrt t, each rounded with an error of 0.4 u of its size in the root mean square; a column's
+sum of c terms is off by 0.4 u d sqrt(c^2 / 2), that is 0.3 u sqrt c of the column's norm. Columns
+that differ err independently, and the total is some 0.1 u * norm. The worst residual has equal
+columns (one number repeated): their errors agree, are weighed with s and add up to about as large a
+share of the whole, whatever its length; those of chunks are independent. So at most 0.3 u sqrt 32 =
+1.7 u * norm in the root mean square (1.3 measured), as the product of two independent normal
+numbers, which exceeds x times that with probability e^-x: two libraries are 20 u apart, where
+honest values may not be, in one of 10^5 projections of such a residual, and 60 u, where an honest
+peer accuses, never. A plain matrix product has chunks of q rows: 20 u in the root mean square for q
+= 4,000.
 """
 
 from __future__ import annotations
@@ -45,7 +48,7 @@ if TYPE_CHECKING:
     Float64 = NDArray[np.float64]
 
 ROOT3 = 1.7320508075688772
-CHUNK = 64
+CHUNK = 32
 """Rows whose products are added in float32: see the module's note on precision."""
 
 

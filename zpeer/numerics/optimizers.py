@@ -4,7 +4,8 @@ Parameters must have the same bits at every peer, so an update is a chain of ele
 that are rounded one by one: no fused multiply-add, no reduction. Arrays are float32. Scalars are
 computed in double (powers of beta by running product: `b**t` differs from it in nine steps of ten)
 and rounded to float32 once, where they meet an array. Every operation is written out below in the
-order in which it is made; a test holds it against another library's, bit for bit.
+order in which it is made; a test holds it against another library's, bit for bit. numpy's square
+root is the processor's, which IEEE 754 wants correctly rounded (torch's is not, in float32).
 
 An update is made before it is known whether the attempt counts: `step` leaves the new state
 *pending*, `adopt` makes it the state, `discard` drops it. A new `step` starts from the adopted
@@ -77,12 +78,10 @@ class State:
 
     def write(self, dimension: int) -> tuple[Arrays, Arrays]:
         """Adopted arrays to read and pending ones to fill; the first are 0, numbers 1."""
-        if not self._adopted:
-            self._adopted = self._make(dimension)
         if not self._spare:
             self._spare = self._make(dimension)
         self._is_pending = True
-        return self._adopted, self._spare
+        return self._adopted or self._make(dimension), self._spare
 
     def _make(self, dimension: int) -> Arrays:
         made: Arrays = {name: np.zeros(dimension, np.float32) for name in self._vectors}
