@@ -7,13 +7,12 @@ own comes beside it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
 from zpeer.attacker import Attacker, Resources
 from zpeer.conduct import Honest
 from zpeer.core.machine import Core
 from zpeer.evidence import collect_evidence, write_evidence
-from zpeer.gradients import GradientSource
 from zpeer.parameters import ParameterFiles
 from zpeer.reception import Reception
 from zpeer.reporting import Reporter, Traffic
@@ -29,9 +28,9 @@ if TYPE_CHECKING:
     from zpeer.conduct import Conduct
     from zpeer.effects import WriteEvidence
     from zpeer.genesis import Deadlines, Genesis
-    from zpeer.gradients import Gradients
+    from zpeer.gradients import Gradients, Trains
     from zpeer.ids import Digest, PeerId
-    from zpeer.interfaces import Aggregator, Attack, Batch, Float32, ValidatorPolicy
+    from zpeer.interfaces import Aggregator, Attack, Float32, ValidatorPolicy
     from zpeer.measures import Measures
     from zpeer.messages import Relay, Signed, Stage
     from zpeer.numerics.optimizers import Optimizer
@@ -41,18 +40,6 @@ if TYPE_CHECKING:
     from zpeer.session import Network
     from zpeer.wire import WireLimits
     from zpeer.worker import Job
-
-
-class Trains(GradientSource, Protocol):
-    """What a peer needs of a task: `zpeer.trainer.Trainer`."""
-
-    def evaluate(self, parameters: Float32) -> dict[str, float]:
-        """Figures on held-out samples."""
-        ...
-
-    def flip_labels(self, batch: Batch) -> Batch:
-        """The batch with wrong labels."""
-        ...
 
 
 class Ingredients(NamedTuple):
@@ -165,7 +152,7 @@ def assemble(
         learning_rate=shared.learning_rate,
         gradients=numerics.gradients,
         measures=numerics.measures,
-        evaluate=numerics.trainer.evaluate,
+        evaluate=numerics.gradients.evaluate,
         files=files,
         store=store,
         conduct=conduct,

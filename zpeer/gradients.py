@@ -29,8 +29,8 @@ REMEMBERED = 2
 """Mine of this step and one that is computed again. Each is as large as the model."""
 
 
-class GradientSource(Protocol):
-    """What computes gradients: `zpeer.trainer.Trainer`."""
+class Trains(Protocol):
+    """What a peer needs of a task: `zpeer.trainer.Trainer`."""
 
     def gradient(
         self,
@@ -39,6 +39,14 @@ class GradientSource(Protocol):
         transform: Callable[[Batch], Batch] | None = None,
     ) -> tuple[Float32, float]:
         """Gradient, shape (dimension,), and loss of the seed's minibatch."""
+        ...
+
+    def evaluate(self, parameters: Float32) -> dict[str, float]:
+        """Figures on held-out samples."""
+        ...
+
+    def flip_labels(self, batch: Batch) -> Batch:
+        """The batch with wrong labels."""
         ...
 
 
@@ -52,7 +60,7 @@ class Gradient(NamedTuple):
 class Gradients:
     """A source with a memory of `remembered` gradients."""
 
-    def __init__(self, source: GradientSource, remembered: int = REMEMBERED) -> None:
+    def __init__(self, source: Trains, remembered: int = REMEMBERED) -> None:
         self._source = source
         self._remembered = remembered
         self._known: OrderedDict[tuple[Digest, Digest], Gradient] = OrderedDict()
@@ -75,6 +83,11 @@ class Gradients:
         """The gradient of a changed minibatch; not remembered."""
         with self._lock:
             return self._compute(parameters, batch_seed, transform)
+
+    def evaluate(self, parameters: Float32) -> dict[str, float]:
+        """The task's figures at these parameters."""
+        with self._lock:
+            return self._source.evaluate(parameters)
 
     def _compute(
         self,

@@ -47,11 +47,11 @@ if TYPE_CHECKING:
 class Network(Protocol):
     """What moves bytes to peers; it never blocks, and loses rather than waits."""
 
-    def send_control(self, to: PeerId, data: bytes) -> None:
+    def send_control(self, to: PeerId, data: bytes, /) -> object:
         """Send a control message."""
         ...
 
-    def send_bulk(self, to: PeerId, header: bytes, data: Bytes) -> None:
+    def send_bulk(self, to: PeerId, header: bytes, data: Bytes, /) -> object:
         """Send a tensor under a header."""
         ...
 

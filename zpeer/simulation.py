@@ -17,9 +17,9 @@ from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
 from zpeer import events as ev
-from zpeer.assembly import Ingredients, Numerics, Own, Peer, Plot, Trains, assemble
+from zpeer.assembly import Ingredients, Numerics, Own, Peer, Plot, assemble
 from zpeer.errors import ZpeerError
-from zpeer.gradients import Gradients
+from zpeer.gradients import Gradients, Trains
 from zpeer.ids import Digest, PeerId, digest, number
 from zpeer.measures import Measures
 from zpeer.messages import Signed, Stage, body_digest

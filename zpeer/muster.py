@@ -1,0 +1,138 @@
+"""Waiting for all peers of a run at the start, with a progress line and a limit.
+
+Nothing is signed before everybody is there, so a start that fails costs nothing but time.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from zpeer.errors import StartError
+from zpeer.ids import short
+from zpeer.observations import Assembling
+from zpeer.transport import (
+    BadFrame,
+    BulkFrame,
+    Connected,
+    ControlFrame,
+    Incoming,
+    Refused,
+    Stranger,
+    Transport,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from structlog.typing import FilteringBoundLogger
+
+    from zpeer.ids import PeerId
+    from zpeer.observations import Observation
+    from zpeer.preparation import Prepared
+
+POLL_SECONDS = 0.5
+
+
+class Muster:
+    """One wait. What peers that are quicker send meanwhile is kept in `early`."""
+
+    def __init__(
+        self,
+        prepared: Prepared,
+        transport: Transport,
+        *,
+        observe: Callable[[Observation], None],
+        logger: FilteringBoundLogger,
+    ) -> None:
+        self._run = prepared.run
+        self._name = prepared.name
+        self._limit = prepared.file.assembly
+        self._others = [peer for peer in prepared.run.peer_ids if peer != prepared.me]
+        self._names = {peer.identity.peer: peer.name for peer in prepared.run.peers}
+        self._transport = transport
+        self._observe = observe
+        self._logger = logger
+        self._refused: dict[PeerId, Refused] = {}
+        self.early: list[ControlFrame | BulkFrame] = []
+
+    def wait(self, is_interrupted: Callable[[], bool]) -> None:
+        """Return when all are connected.
+
+        Raises StartError after the limit, when interrupted, and when most of the others are in
+        another run: then it is this peer that differs.
+        """
+        deadline = time.monotonic() + self._limit
+        shown: list[PeerId] | None = None
+        while missing := self._find_missing():
+            if missing != shown:
+                self._show(missing)
+                shown = missing
+            now = time.monotonic()
+            if now > deadline or is_interrupted():
+                raise StartError(self._explain_missing(missing))
+            for item in self._transport.poll(min(POLL_SECONDS, max(0.0, deadline - now))):
+                self._take(item)
+            if 2 * len(self._refused) > len(self._others):
+                raise StartError(self._explain_refusals())
+        self._show([])
+
+    def _find_missing(self) -> list[PeerId]:
+        connected = self._transport.connected()
+        return [peer for peer in self._others if peer not in connected]
+
+    def _show(self, missing: list[PeerId]) -> None:
+        total = len(self._others) + 1
+        names = [self._names[peer] for peer in missing]
+        self._observe(Assembling(self._name, total - len(missing), total, names))
+
+    def _take(self, item: Incoming) -> None:
+        if isinstance(item, ControlFrame | BulkFrame):
+            self.early.append(item)
+            return
+        note(self._logger, self._names, item)
+        if isinstance(item, Refused):
+            self._refused[item.peer] = item
+        elif isinstance(item, Connected):
+            self._refused.pop(item.peer, None)
+
+    def _explain_missing(self, missing: list[PeerId]) -> str:
+        """Whom it waited for in vain, and what is known of each."""
+        lines = [f"{self._names[peer]}: {self._transport.describe(peer)}" for peer in missing]
+        return (
+            f"{len(missing)} of {len(self._others) + 1} peers were not there; waited for all, at"
+            f" most {self._limit:.0f} s (the key `assembly`). Nothing was signed, so the run can be"
+            f" started again. Missing: {'; '.join(lines)}"
+        )
+
+    def _explain_refusals(self) -> str:
+        sections = sorted({name for item in self._refused.values() for name in item.sections})
+        reasons = [f"{self._names[peer]}: {item.reason}" for peer, item in self._refused.items()]
+        return (
+            f"{self._run.path}: most peers are in another run; this one differs in"
+            f" {', '.join(sections) or 'what it is made of'}. Take the run file that all share."
+            f" ({'; '.join(reasons)})"
+        )
+
+
+def note(
+    logger: FilteringBoundLogger,
+    names: dict[PeerId, str],
+    item: Connected | Refused | BadFrame | Stranger,
+) -> None:
+    """Say what became of a link."""
+    match item:
+        case Connected(peer=peer):
+            logger.debug("connected", who=names.get(peer, short(peer)))
+        case Refused(peer=peer):
+            logger.warning(
+                "refused",
+                who=names.get(peer, short(peer)),
+                why=item.reason,
+                run=short(item.run) if item.run else "",
+                differs=list(item.sections),
+            )
+        case BadFrame(peer=peer):
+            logger.warning("bad frame", who=names.get(peer, short(peer)), why=item.reason)
+        case Stranger():
+            logger.warning("stranger turned away", address=item.address, key=item.key)

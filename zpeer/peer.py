@@ -1,0 +1,326 @@
+"""One peer as a process: the ZeroMQ loop around a session.
+
+    poll -> bytes, finished jobs, time -> session -> effects
+
+Start: everything is checked (`preparation.py`), sockets are bound, all peers of the run are waited
+for (`muster.py`), the key claims the run on disk, and only then is anything signed. End: whatever
+ends the run, the log is closed whole, the last model is saved, and the last line says why and where
+things lie.
+
+<state>/log/NAME.*.zlog  parameters/*.f32  evidence/*.evidence  model.safetensors
+observations.jsonl
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Self
+
+import msgspec
+
+from zpeer.assembly import Own, Peer, Plot, assemble
+from zpeer.crypto import Verifier
+from zpeer.effects import Stop
+from zpeer.errors import StartError, ZpeerError
+from zpeer.events import Started
+from zpeer.hand import Hand
+from zpeer.journal import SlotJournal
+from zpeer.logs import log_observation, make_logger
+from zpeer.muster import Muster, note
+from zpeer.parts import Layout
+from zpeer.preparation import Prepared, prepare
+from zpeer.recording import Recorder, SegmentLimits
+from zpeer.reporting import Traffic
+from zpeer.transport import BulkFrame, ControlFrame, Incoming, Listen, Sizes, Transport
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+    from types import FrameType
+
+    from zpeer.core.machine import Core
+    from zpeer.ids import PeerId
+    from zpeer.observations import Observation
+    from zpeer.record import Record
+
+STOPPED = 5
+WORKERS_LEAST = 2
+"""Of a roster of three: what makes a part largest."""
+IDLE_SECONDS = 1.0
+LINGER_SECONDS = 2.0
+"""After a stop in disagreement sets are still shown to peers that look for who lied."""
+JOIN_SECONDS = 60.0
+FORGET_AFTER = 4
+"""Records after which a peer that left is turned away: until then it may still learn that it did.
+"""
+
+
+def run_peer(peer_file: Path, *, observe: Callable[[Observation], None] | None = None) -> int:
+    """Run one peer to its end, and return its exit code, that of `Stop` (or of a ZpeerError).
+
+    Raises ZpeerError where it cannot start; later ends are reported by the peer itself.
+    """
+    prepared = prepare(peer_file)
+    with Watchers(prepared, observe) as watchers, handling_signals() as interruption:
+        transport = open_transport(prepared)
+        interruption.wake = transport.wake
+        try:
+            muster = Muster(prepared, transport, observe=watchers, logger=watchers.logger)
+            muster.wait(lambda: bool(interruption.signal))
+            return Process(prepared, transport, watchers, interruption).live(muster.early)
+        finally:
+            interruption.wake = lambda: None
+            transport.close()
+
+
+def open_transport(prepared: Prepared) -> Transport:
+    """Sockets, listening and reaching out; StartError where a port is taken."""
+    run, genesis = prepared.run, prepared.shared.genesis
+    host = prepared.file.bind.rpartition(":")[0]
+    transport = Transport(
+        prepared.identity,
+        run=genesis.run,
+        sections=run.sections(),
+        roster=dict(zip(run.peer_ids, run.identities, strict=True)),
+        sizes=Sizes(
+            control=prepared.shared.limits.control_bytes_max,
+            tensor=Layout(genesis.dimension, genesis.block, WORKERS_LEAST).size_bytes(0),
+        ),
+        listen=Listen(control=prepared.file.bind, bulk=f"{host}:0"),
+    )
+    try:
+        transport.start({peer.identity.peer: peer.address for peer in run.peers})
+    except StartError:
+        transport.close()
+        raise
+    return transport
+
+
+class Watchers:
+    """Who is told: standard output, `observations.jsonl`, and the caller."""
+
+    def __init__(self, prepared: Prepared, observe: Callable[[Observation], None] | None) -> None:
+        self.logger = make_logger(prepared.name, prepared.file.log_level)
+        self._observe = observe
+        directory = prepared.file.state_path
+        directory.mkdir(parents=True, exist_ok=True)
+        self._file = (directory / "observations.jsonl").open("ab")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def __call__(self, observation: Observation) -> None:
+        """Tell all of them."""
+        log_observation(self.logger, observation)
+        self._file.write(msgspec.json.encode(observation) + b"\n")
+        self._file.flush()
+        if self._observe:
+            self._observe(observation)
+
+
+class Interruption:
+    """A signal to end, and how to wake the loop that must hear of it."""
+
+    def __init__(self) -> None:
+        self.signal = ""
+        self.wake: Callable[[], None] = lambda: None
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - a handler
+        """Note the signal."""
+        self.signal = signal.Signals(number).name
+        self.wake()
+
+
+@contextmanager
+def handling_signals() -> Iterator[Interruption]:
+    """End cleanly on Ctrl-C and SIGTERM; only a main thread may set handlers."""
+    interruption = Interruption()
+    if threading.current_thread() is not threading.main_thread():
+        yield interruption
+        return
+    before = {
+        number: signal.signal(number, interruption) for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield interruption
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class Process:
+    """The loop of one run. Used once."""
+
+    def __init__(
+        self,
+        prepared: Prepared,
+        transport: Transport,
+        watchers: Watchers,
+        interruption: Interruption,
+    ) -> None:
+        self._prepared = prepared
+        self._transport = transport
+        self._watchers = watchers
+        self._interruption = interruption
+        self._recorder: Recorder | None = None
+        self._records = 0
+        self._left: dict[PeerId, int] = {}
+        genesis = prepared.shared.genesis
+        self._names = dict(zip(genesis.peers, genesis.names, strict=True))
+        self._claim = SlotJournal.claim(
+            prepared.file.key_path, genesis.run, prepared.identity.signing
+        )
+        self._peer = self._assemble()
+        self._hand = Hand(self._peer.worker.run, transport.wake)
+
+    def live(self, early: list[ControlFrame | BulkFrame]) -> int:
+        """From Started to the last word."""
+        session = self._peer.session
+        try:
+            self._hand.start()
+            session.feed(Started(), time.monotonic())
+            for item in early:
+                self._take(item)
+            self._loop()
+            stop = session.stopped or Stop(STOPPED, f"ended by {self._interruption.signal}")
+        except ZpeerError as problem:
+            stop = Stop(problem.exit_code, f"{type(problem).__name__}: {problem}")
+        finally:
+            if self._recorder:
+                self._recorder.close()
+            self._claim.close()
+        return self._say_last(stop)
+
+    # --- putting together -------------------------------------------------------------------------
+
+    def _assemble(self) -> Peer:
+        """The peer, between its sockets and its worker's thread."""
+        prepared = self._prepared
+        file, run = prepared.file, prepared.run
+        own = Own(
+            name=prepared.name,
+            me=prepared.me,
+            directory=file.state_path,
+            entropy=prepared.entropy,
+            sign=self._claim.sign,
+            verify=Verifier(identity.key for identity in run.identities).verify,
+            observe=self._watchers,
+            traffic=self._traffic,
+            evaluate_every=run.run.evaluate_every if file.evaluate else 0,
+            plot=self._plot(),
+            on_record=self._forget_departed,
+        )
+        return assemble(
+            prepared.shared,
+            own,
+            prepared.numerics,
+            network=self._transport,
+            submit=self._hand.submit,
+            opener=self._open,
+            record=None if file.record == "off" else self._record,
+            record_payloads=file.record == "full",
+        )
+
+    def _plot(self) -> Plot | None:
+        prepared = self._prepared
+        if prepared.attack is None or prepared.file.attack is None:
+            return None
+        sign = prepared.identity.signing.sign
+        return Plot(prepared.attack, prepared.file.attack.start, prepared.colluders, sign)
+
+    def _record(self, core: Core) -> Recorder:
+        """The log, which opens with the core's first state."""
+        file = self._prepared.file
+        prefix = file.state_path / "log" / self._prepared.name
+        limits = SegmentLimits(segments_max=file.log_segments_max)
+        self._recorder = Recorder(prefix, self._prepared.header, core.snapshot(), limits)
+        return self._recorder
+
+    def _open(self, frame: object) -> bytes | None:
+        return self._transport.open(frame) if isinstance(frame, BulkFrame) else None
+
+    def _traffic(self) -> Traffic:
+        seen = self._transport.counters
+        sent = seen.control_sent + seen.bulk_sent
+        return Traffic(sent, seen.control_received + seen.bulk_received)
+
+    # --- the loop ---------------------------------------------------------------------------------
+
+    def _loop(self) -> None:
+        """Until the core stops, and a little longer where others may need what this peer holds."""
+        session = self._peer.session
+        while session.stopped is None and not self._interruption.signal:
+            self._turn(session.deadline)
+        if session.stopped is not None and session.stopped.code == STOPPED:
+            end = time.monotonic() + LINGER_SECONDS
+            while time.monotonic() < end and not self._interruption.signal:
+                self._turn(end)
+
+    def _turn(self, until: float) -> None:
+        """Wait for something to happen, and deal with it."""
+        session = self._peer.session
+        news = self._transport.poll(min(IDLE_SECONDS, max(0.0, until - time.monotonic())))
+        for item in news:
+            self._take(item)
+        for done in self._hand.take():
+            if done.problem is not None:
+                raise done.problem
+            session.answer(done.job, done.answer, time.monotonic())
+        session.tick(time.monotonic())
+        if self._recorder and not news:
+            self._recorder.flush()
+
+    def _take(self, item: Incoming) -> None:
+        """One thing that the transport gave."""
+        session = self._peer.session
+        if isinstance(item, ControlFrame):
+            session.receive_control(item.peer, item.data, time.monotonic())
+        elif isinstance(item, BulkFrame):
+            session.receive_bulk(item.peer, item.header, item)
+        else:
+            note(self._watchers.logger, self._names, item)
+
+    def _forget_departed(self, record: Record) -> None:
+        """Turn away who left some records ago."""
+        self._records += 1
+        for departure in record.departures:
+            self._left.setdefault(departure.peer, self._records)
+        for peer, since in list(self._left.items()):
+            if self._records - since >= FORGET_AFTER:
+                self._transport.forget(peer)
+                del self._left[peer]
+
+    # --- the end ----------------------------------------------------------------------------------
+
+    def _say_last(self, stop: Stop) -> int:
+        """Save the last model, and say why the run ended and where things lie."""
+        session = self._peer.session
+        is_idle = self._hand.stop(JOIN_SECONDS)
+        model = self._save_model() if is_idle else ""
+        self._peer.reporter.ended(
+            stop,
+            session.record,
+            model=model,
+            log=str(self._recorder.prefix) if self._recorder else "",
+            evidence=session.evidence,
+        )
+        return stop.code
+
+    def _save_model(self) -> str:
+        """The model of the last record, loadable by plain torch; empty if it cannot be saved."""
+        path = self._prepared.file.state_path / "model.safetensors"
+        files = self._peer.files
+        record = self._peer.session.record
+        name = record.parameters if record else self._prepared.shared.genesis.parameters
+        try:
+            self._prepared.trainer.save_model(files.load(name), path)
+        except ZpeerError as problem:
+            self._watchers.logger.error("the model could not be saved", why=str(problem))  # noqa: TRY400 - no traceback
+            return ""
+        return str(path)
