@@ -117,6 +117,7 @@ class CounterMaker:
 def make_record(previous: Digest, step: int) -> Record:
     return Record(
         version=PROTOCOL_VERSION,
+        run=RUN,
         previous=previous,
         step=step,
         attempt=0,

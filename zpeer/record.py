@@ -77,6 +77,8 @@ class Record(msgspec.Struct, frozen=True, array_like=True, dict=True):
     """One decided attempt. Its roster is already without those it bans or removes."""
 
     version: int
+    run: Digest
+    """Whose record it is: what a peer signed in one run says nothing about it in another."""
     previous: Digest
     """The head this attempt built on; the run id's preimage stands before the first."""
     step: int

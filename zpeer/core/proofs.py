@@ -21,6 +21,7 @@ from zpeer.messages import Signed, Stage
 if TYPE_CHECKING:
     from zpeer.core.context import Context
     from zpeer.core.state import Attempt
+    from zpeer.ids import PeerId
     from zpeer.record import Departure, Matter, Record
 
 RECOMPUTED = (FaultKind.WRONG_GRADIENT, FaultKind.WRONG_REPORT, FaultKind.CONCEALED_PROJECTION)
@@ -67,11 +68,17 @@ def write_evidence(
     statements = messages or collect_statements(context, departure, matter)
     spoken = [get_attempt(context, each.head) for each in statements]
     attempts = [attempt, *[other for other in spoken[:1] if other is not attempt]]
+    records = [each.base.record for each in attempts if each.base.record]
+    if has_fallen(context, departure):
+        records.append(context.attempt.verdict)
     context.emit(
         WriteEvidence(
             departure=departure,
-            records=tuple(each.base.record for each in attempts if each.base.record),
-            sets=collect_sets(context, attempt),
+            records=tuple(records),
+            sets=(
+                *collect_reports(context, attempt, departure),
+                *collect_sets(context, attempt),
+            ),
             messages=statements,
             blobs=collect_blobs(context, attempt, departure, matter),
             results=collect_results(context, attempt, departure),
@@ -96,7 +103,10 @@ def collect_statements(
     context: Context, departure: Departure, matter: Matter | None
 ) -> tuple[Signed, ...]:
     """The accused's own words outside those sets: a CHECK with a false accusation or a wrong
-    report."""
+    report; its VERDICT on the record that says that its excuse fell."""
+    if has_fallen(context, departure):
+        signed = context.attempt.signed(Stage.VERDICT, departure.peer)
+        return (signed,) if signed else ()
     if matter is None or departure.fault not in (
         FaultKind.FALSE_ACCUSATION,
         FaultKind.WRONG_REPORT,
@@ -107,6 +117,29 @@ def collect_statements(
     if departure.fault is FaultKind.WRONG_REPORT:
         place -= 1  # the target accuses in the attempt after the one that holds the report
     return (context.state.past[order[place]].messages[Stage.CHECK][departure.peer],)
+
+
+def has_fallen(context: Context, departure: Departure) -> bool:
+    """Whether a failed sum is paid for only now, since the accusation that excused it fell."""
+    is_late = departure.attempt != context.attempt.base.head
+    return is_late and departure.fault is FaultKind.WRONG_SUM
+
+
+def has_invalid(attempt: Attempt, stages: tuple[Stage, ...], peer: PeerId) -> bool:
+    """Whether the peer's body of one of the stages was not valid."""
+    return any(bytes([stage]) + peer in attempt.invalid for stage in stages)
+
+
+def collect_reports(
+    context: Context, attempt: Attempt, departure: Departure
+) -> tuple[tuple[Signed, ...], ...]:
+    """The CHECK set of the attempt before, whose reports an invalid CHECK may speak of."""
+    order = context.state.order
+    if attempt is not context.attempt or not order:
+        return ()
+    if not has_invalid(attempt, (Stage.CHECK,), departure.peer):
+        return ()
+    return (context.state.past[order[-1]].members(Stage.CHECK),)
 
 
 def collect_blobs(
@@ -122,10 +155,11 @@ def collect_blobs(
 
 
 def collect_results(context: Context, attempt: Attempt, departure: Departure) -> tuple[Digest, ...]:
-    """The aggregate in question; all of them where a whole row of projections is judged."""
+    """The aggregate in question; all of them where it matters whether there were any."""
+    late = (Stage.PROJECTIONS, Stage.CHECK)
     if departure.part >= 0 and departure.part < len(attempt.base.workers):
         owners = attempt.base.workers[departure.part : departure.part + 1]
-    elif departure.fault in (FaultKind.FALSE_ACCUSATION, FaultKind.WRONG_PROJECTION):
+    elif has_invalid(attempt, late, departure.peer):
         owners = attempt.base.workers
     else:
         owners = ()

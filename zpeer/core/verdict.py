@@ -99,6 +99,7 @@ def make_record(context: Context) -> Record:
     typical, window = update_typical(context)
     return Record(
         version=PROTOCOL_VERSION,
+        run=context.genesis.run,
         previous=base.head,
         step=base.step,
         attempt=base.attempt,
