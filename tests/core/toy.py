@@ -1,97 +1,40 @@
 """A swarm of cores in one process, with arithmetic in plain Python: small enough to follow by hand.
 
-Every number is real (gradients from seeds, means, projections, digests), only the vectors are short and signatures
-are taken for granted. A `Toy` is the shell of one peer; tests lie by replacing its methods or its effects.
+Every number is real (gradients from seeds, means, projections, digests), only the vectors are short
+and signatures are taken for granted. A `Toy` is the shell of one peer; tests lie by replacing its
+methods or its effects.
 """
 
 from __future__ import annotations
 
 import heapq
-import struct
 from math import fsum, hypot, inf, isfinite
 from typing import TYPE_CHECKING
 
+from tests.core.plain import (
+    BLOCK,
+    STAGE_SECONDS,
+    ByHash,
+    Clip,
+    is_finite,
+    make_genesis,
+    peer,
+    to_bytes,
+    to_floats,
+)
 from zpeer import effects as fx
 from zpeer import events as ev
-from zpeer.core.limits import scale
 from zpeer.core.machine import Core
-from zpeer.genesis import Deadlines, Genesis, Protection
-from zpeer.ids import NOTHING, Digest, PeerId, digest, digest_bytes, number
+from zpeer.genesis import Deadlines
+from zpeer.ids import Digest, PeerId, digest, digest_bytes, number
 from zpeer.messages import Signed
-from zpeer.parts import Layout
 from zpeer.wire import WireLimits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
+    from zpeer.genesis import Genesis
     from zpeer.record import Record
-
-DIMENSION = 24
-BLOCK = 2
-DIRECTIONS = 2
-STAGE_SECONDS = 10.0
-
-
-def peer(place: int) -> PeerId:
-    """A peer's id that sorts and prints in order."""
-    return PeerId(bytes([place]) * 32)
-
-
-def to_bytes(values: Iterable[float]) -> bytes:
-    """Little-endian float32."""
-    listed = list(values)
-    return struct.pack(f"<{len(listed)}f", *listed)
-
-
-def to_floats(data: bytes) -> list[float]:
-    """And back."""
-    return list(struct.unpack(f"<{len(data) // 4}f", data))
-
-
-class Clip:
-    """CenteredClip by plain iteration on short vectors; a radius of infinity is the mean."""
-
-    verification = "residual"
-
-    def __init__(self, radius: float = inf) -> None:
-        self._radius = radius
-
-    def radius(self, typical: float) -> float:
-        return self._radius
-
-    def weight(self, norm: float, radius: float) -> float:
-        return min(1.0, radius / norm) if norm > 0 else 1.0
-
-
-class ByHash:
-    """Validators and targets by hash, as the protocol says."""
-
-    def validators(
-        self, beacon: Digest, roster: Sequence[PeerId], count: int
-    ) -> tuple[PeerId, ...]:
-        return tuple(sorted(roster, key=lambda p: digest("validator", beacon, p))[:count])
-
-    def targets(self, beacon: Digest, workers: Sequence[PeerId], count: int) -> tuple[PeerId, ...]:
-        return tuple(sorted(workers, key=lambda p: digest("target", beacon, p))[:count])
-
-
-def make_genesis(n: int, steps: int = 4, validators: int = 1, **changes: object) -> Genesis:
-    """A run of n peers."""
-    fields = {
-        "run": digest("toy run", number(n)),
-        "peers": tuple(peer(i) for i in range(n)),
-        "names": tuple(f"peer-{i}" for i in range(n)),
-        "dimension": DIMENSION,
-        "block": BLOCK,
-        "steps": steps,
-        "validators": validators,
-        "parameters": digest_bytes(to_bytes([0.0] * DIMENSION)),
-        "typical_norm": 1.0,
-        "delta_multiple": 8.0,
-        "directions": DIRECTIONS,
-        "protection": Protection.FULL,
-    }
-    return Genesis(**{**fields, **changes})  # type: ignore[arg-type]
 
 
 class Toy:
@@ -118,7 +61,7 @@ class Toy:
         self.stop: fx.Stop | None = None
         self.timer = inf
 
-    # --- arithmetic -----------------------------------------------------------------------------------------
+    # --- arithmetic -------------------------------------------------------------------------------
 
     def honest_gradient(self, parameters: Digest, seed: Digest) -> list[float]:
         """A common direction and noise, from the seed."""
@@ -168,9 +111,9 @@ class Toy:
         sums = tuple(fsum(weight * g * d for g, d in zip(gap, each, strict=True)) for each in z)
         return ev.Scalars(sums, norm)
 
-    # --- effects --------------------------------------------------------------------------------------------
+    # --- effects ----------------------------------------------------------------------------------
 
-    def compute(self, effect: fx.Computation) -> ev.Event:
+    def compute(self, effect: fx.Computation) -> ev.Event:  # noqa: PLR0911 - one table
         """Carry out a computation."""
         match effect:
             case fx.DrawSecret(head=head, place=place):
@@ -285,9 +228,6 @@ class Toy:
         return next(data for data in everything if digest_bytes(data) == name)
 
 
-Tamper = "Callable[[Ring, Toy, list[fx.Effect]], list[fx.Effect]]"
-
-
 class Ring:
     """n toys and the network between them: everything arrives, in order, a millisecond later."""
 
@@ -303,9 +243,7 @@ class Ring:
     ) -> None:
         self.genesis = make_genesis(n, steps, **changes)  # type: ignore[arg-type]
         kinds = toys or {}
-        self.toys = {
-            peer(i): kinds.get(i, Toy)(self.genesis, peer(i), radius) for i in range(n)
-        }
+        self.toys = {peer(i): kinds.get(i, Toy)(self.genesis, peer(i), radius) for i in range(n)}
         self.tampers = {peer(i): tamper for i, tamper in (tampers or {}).items()}
         self.now = 0.0
         self.queue: list[tuple[float, int, PeerId, ev.Event]] = []
@@ -327,16 +265,17 @@ class Ring:
         return self
 
     def step(self) -> bool:
-        """One event, or the next timer if nothing else is left."""
-        if not self.queue:
-            waiting = [t for t in self.toys.values() if t.timer < inf and t.stop is None]
-            if not waiting:
-                return False
-            first = min(waiting, key=lambda toy: (toy.timer, toy.me))
+        """The next thing that happens: an event, or a timer."""
+        waiting = [t for t in self.toys.values() if t.timer < inf and t.stop is None]
+        first = min(waiting, key=lambda toy: (toy.timer, toy.me), default=None)
+        if first is not None and (not self.queue or first.timer < self.queue[0][0]):
             self.now, first.timer = max(self.now, first.timer), inf
-            self.push(first.me, ev.TimerFired(), 0.0)
-        self.now, _, to, event = heapq.heappop(self.queue)
-        self.deliver(self.toys[to], event)
+            self.deliver(first, ev.TimerFired())
+        elif self.queue:
+            self.now, _, to, event = heapq.heappop(self.queue)
+            self.deliver(self.toys[to], event)
+        else:
+            return False
         return True
 
     def deliver(self, toy: Toy, event: ev.Event) -> None:
@@ -394,9 +333,7 @@ class Ring:
     def send_part(self, toy: Toy, head: Digest, to: PeerId, data: bytes) -> None:
         """Bulk bytes to an owner."""
         self.toys[to].rows[head, toy.me] = data
-        self.push(
-            to, ev.PartArrived(head, toy.me, digest_bytes(data), len(data), is_finite(data))
-        )
+        self.push(to, ev.PartArrived(head, toy.me, digest_bytes(data), len(data), is_finite(data)))
 
     def send_result(self, toy: Toy, head: Digest, to: PeerId, data: bytes) -> None:
         """Bulk bytes to everybody."""
@@ -405,7 +342,7 @@ class Ring:
             to, ev.ResultArrived(head, toy.me, digest_bytes(data), len(data), is_finite(data))
         )
 
-    # --- what tests look at ---------------------------------------------------------------------------------
+    # --- what tests look at -----------------------------------------------------------------------
 
     def honest(self, *liars: int) -> list[Toy]:
         """Everybody else."""
@@ -423,15 +360,4 @@ class Ring:
         return {d.peer[0]: d.fault.name for record in records for d in record.departures}
 
 
-def is_finite(data: bytes) -> bool:
-    """Whether bytes are finite float32 numbers."""
-    return len(data) % 4 == 0 and all(isfinite(x) for x in to_floats(data))
-
-
-def part_lengths(parts: int) -> tuple[int, ...]:
-    """Lengths of the dealt parts."""
-    layout = Layout(DIMENSION, BLOCK, parts)
-    return tuple(layout.length(part) for part in range(parts))
-
-
-__all__ = ["NOTHING", "Ring", "Toy", "make_genesis", "part_lengths", "peer", "scale"]
+__all__ = ["ByHash", "Clip", "Ring", "Toy", "make_genesis", "peer"]
