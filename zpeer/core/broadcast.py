@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from zpeer.core.draw import validators_in_force
 from zpeer.core.proofs import write_evidence
 from zpeer.core.state import Early
 from zpeer.effects import SendProof, SendSet, SendSetRequest
@@ -57,7 +58,7 @@ def note_duration(context: Context, stage: Stage) -> None:
     (section 3)."""
     attempt = context.attempt
     n = len(attempt.base.roster)
-    needed = n - byzantine_max(n, len(attempt.base.validators))
+    needed = n - byzantine_max(n, validators_in_force(context.genesis.validators, n))
     is_due = stage is attempt.stage and len(attempt.durations) < stage <= Stage.PROJECTIONS
     if is_due and len(attempt.messages[stage]) >= needed:
         attempt.durations.append(max(0.0, context.now - attempt.entered))
