@@ -13,6 +13,7 @@ import pytest
 from tests.transport.harness import (
     ANY,
     DEADLINE_S,
+    IDENTITIES,
     P0,
     P1,
     P2,
@@ -23,7 +24,7 @@ from tests.transport.harness import (
     make,
 )
 from zpeer.errors import StartError
-from zpeer.transport import BadFrame, BulkFrame, Connected, Listen, Sealed, Sizes
+from zpeer.transport import BadFrame, BulkFrame, Connected, Listen, Sealed, Sizes, Stranger
 from zpeer.transport.bulk import HEADER_BYTES_MAX
 
 
@@ -179,6 +180,8 @@ def test_a_forgotten_peer_is_cut_off_and_turned_away() -> None:
         group.until(lambda: group.control(0, P2) == [b"from another"])
         assert group.control(0, P1) == []
         assert group.transports[0].describe(P1) == "turned away"
+        group.until(lambda: group.seen(0, Stranger), "the banned one at the gate")
+        assert group.seen(0, Stranger)[0].key == IDENTITIES[1].public.curve
         group.transports[0].forget(P1)  # twice is once
 
 

@@ -31,7 +31,7 @@ from zpeer.transport.sockets import (
 from zpeer.transport.traffic import Counters, plain_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 HEADER_BYTES_MAX = 256
 COUNTER = struct.Struct(">Q")
@@ -88,12 +88,15 @@ class BulkPlane:
         self,
         context: zmq.Context[zmq.Socket[bytes]],
         me: PeerId,
+        admitted: Iterable[PeerId],
+        *,
         tensor_bytes_max: int,
         counters: Counters,
     ) -> None:
         """Make the sending socket; nothing listens or connects yet."""
         self._context = context
         self._me = me
+        self._admitted = set(admitted)
         self._frame_bytes_max = max(tensor_bytes_max + TAG_SIZE, HEADER_BYTES_MAX + COUNTER_SIZE)
         self._counters = counters
         self.router = make_router(context, BEAT_BYTES_MAX)
@@ -160,6 +163,9 @@ class BulkPlane:
         if len(frames) != 1 or not BEAT_BYTES_MIN <= len(beat) <= BEAT_BYTES_MAX:
             return None
         peer = PeerId(beat[:DIGEST_SIZE])
+        if peer not in self._admitted:
+            self.router_guard.cut(frames[-1])
+            return None
         link = self.links.get(peer)
         if link is None:
             return None
@@ -207,6 +213,11 @@ class BulkPlane:
             return None
         self._counters.bulk_received += size_bytes
         return BulkFrame(peer, head[COUNTER_SIZE:], counter, frames[1], link.agreement.opener)
+
+    def forget(self, peer: PeerId) -> None:
+        """Drop the connection, and cut the peer off when it is heard again."""
+        self._admitted.discard(peer)
+        self.drop(peer)
 
     def drop(self, peer: PeerId) -> None:
         """Close the connection towards a peer, if there is one."""

@@ -168,7 +168,10 @@ class ControlPlane:
         self.router_guard.delivered(frames[-1], size_bytes)
         peer = author(frames[-1])
         link = self.links.get(peer)
-        if link is None or len(frames) != 1 or len(frames[0]) != BEAT.size:
+        if link is None:  # forgotten since the gate let it in
+            self.router_guard.cut(frames[-1])
+            return None
+        if len(frames) != 1 or len(frames[0]) != BEAT.size:
             return None
         session, number = BEAT.unpack(frames[0].buffer)
         if session == self._session:

@@ -14,6 +14,7 @@ import os
 import socket
 import struct
 import sys
+from contextlib import suppress
 from pathlib import Path
 from time import monotonic
 
@@ -83,6 +84,11 @@ class Guard:
         if connection is not None:
             connection.delivered += size_bytes
 
+    def cut(self, frame: zmq.Frame) -> None:
+        """End the connection over which a frame came."""
+        if self._monitor is not None:
+            self._cut(int(frame.get(zmq.SRCFD)))
+
     def check(self) -> int:
         """Follow what opened and closed; how many connections had to be cut."""
         self.follow()
@@ -122,13 +128,18 @@ class Guard:
     def _cut_if_flooded(self, number: int) -> bool:
         try:
             flooded = self._connections[number].unread() > self._unread_max
-            if flooded:
-                self._connections[number].shut_down()
         except OSError:
-            flooded = False
+            return False
         if flooded:
-            self._drop(number)
+            self._cut(number)
         return flooded
+
+    def _cut(self, number: int) -> None:
+        connection = self._connections.get(number)
+        if connection is not None:
+            with suppress(OSError):
+                connection.shut_down()
+            self._drop(number)
 
 
 def _kernel_buffer_bytes() -> int:

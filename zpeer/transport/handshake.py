@@ -35,7 +35,7 @@ class Link:
         self._identity = identity
         self._ephemeral = Ephemeral()
         self._mine: Hello | None = None
-        self._accepted = b""
+        self._accepted: bytes | None = None
         self._sessions = 0
         self._reports = 0
 
@@ -70,7 +70,7 @@ class Link:
         """Remember why it was refused, and forget what was agreed before."""
         self.refusal = reason
         self.agreement = None
-        self._accepted = b""
+        self._accepted = None
         self.is_connected = False
 
     def may_report(self) -> bool:

@@ -100,7 +100,13 @@ class Transport:
             session=self._hello.session,
             counters=self.counters,
         )
-        self._bulk = bulk.BulkPlane(self._context, identity.peer, sizes.tensor, self.counters)
+        self._bulk = bulk.BulkPlane(
+            self._context,
+            identity.peer,
+            others,
+            tensor_bytes_max=sizes.tensor,
+            counters=self.counters,
+        )
         self._incoming: deque[Incoming] = deque()
         self._failed: deque[BadFrame] = deque(maxlen=1024)
         self._counting = Lock()
@@ -157,6 +163,7 @@ class Transport:
             return
         self._ignore(self._control.links[peer].dealer)
         self._drop_bulk(peer)
+        self._bulk.forget(peer)
         self._control.forget(peer)
         del self._links[peer]
 
