@@ -42,6 +42,8 @@ class Judgement:
         self.departures: list[Departure] = []
         self.matters: list[Matter] = []
         self.reopened: list[Draw] = []
+        self.disbelieved: set[PeerId] = set()
+        """Whose accusation proved false or fell."""
         self.delta_floor = self.base.delta_floor
 
     def depart(self, departure: Departure) -> None:
@@ -142,6 +144,7 @@ def reject(judgement: Judgement, matter: Matter) -> None:
     if accusation.fault is FaultKind.WRONG_AVERAGE:
         loosen_norms(judgement, accusation)
         return
+    judgement.disbelieved.add(matter.accuser)
     fault = FaultKind.FALSE_ACCUSATION
     judgement.depart(
         Departure(matter.accuser, fault, matter.made, accusation.accused, accusation.part)
@@ -151,6 +154,7 @@ def reject(judgement: Judgement, matter: Matter) -> None:
 def fall(judgement: Judgement, matter: Matter) -> None:
     """Evidence that did not reach most costs its accuser the place; if it was a shield, the
     name."""
+    judgement.disbelieved.add(matter.accuser)
     fault = FaultKind.WRONG_SUM if matter.shields else FaultKind.ACCUSATION_FELL
     judgement.depart(Departure(matter.accuser, fault, matter.made, part=matter.accusation.part))
 
@@ -225,9 +229,16 @@ def open_matters(judgement: Judgement) -> None:
 
 
 def drop_moot(judgement: Judgement) -> None:
-    """A ban makes what else stands against its peer moot."""
+    """A ban makes what else stands against its peer moot. So does a false accusation what else its
+    peer accuses others of: else one place would buy a queue of them.
+
+    A shield stays: it is what its accuser's failed sum waits for.
+    """
     judgement.matters = [
-        matter for matter in judgement.matters if not judgement.is_banned(matter.accusation.accused)
+        matter
+        for matter in judgement.matters
+        if not judgement.is_banned(matter.accusation.accused)
+        and (matter.shields or matter.accuser not in judgement.disbelieved)
     ]
 
 

@@ -219,11 +219,17 @@ def is_validators(accusation: Accusation, sender: PeerId, shape: Shape) -> bool:
 
 
 def judged_matters(matters: tuple[Matter, ...]) -> tuple[Matter, ...]:
-    """Of several matters against one peer the first is judged; the clock of the others stands."""
+    """Of several matters between the same two peers the first is judged; the clock of the others
+    stands.
+
+    Not the first against one peer: then colluders who accuse an accomplice of what it did not do
+    would put off the accusation that is true, for as long as they like.
+    """
     seen: set[bytes] = set()
     judged = []
     for matter in matters:
-        if matter.accusation.accused not in seen:
-            seen.add(matter.accusation.accused)
+        pair = matter.accuser + matter.accusation.accused
+        if pair not in seen:
+            seen.add(pair)
             judged.append(matter)
     return tuple(judged)
