@@ -16,16 +16,17 @@ stream.
 *Precision of a projection.* Float32 residuals are multiplied in chunks of CHUNK = 32 rows of the
 q-by-q matrix in float32 and added up in double. z is random and known only after the residual is
 fixed, so sums within a chunk are random walks: for a column of entries near d, after t terms of
-size d sqrt t, each rounded with an error of 0.4 u of its size in the root mean square; a column's
-sum of c terms is off by 0.4 u d sqrt(c^2 / 2), that is 0.3 u sqrt c of the column's norm. Columns
-that differ err independently, and the total is some 0.1 u * norm. The worst residual has equal
-columns (one number repeated): their errors agree, are weighed with s and add up to about as large a
-share of the whole, whatever its length; those of chunks are independent. So at most 0.3 u sqrt 32 =
-1.7 u * norm in the root mean square (1.3 measured), as the product of two independent normal
-numbers, which exceeds x times that with probability e^-x: two libraries are 20 u apart, where
-honest values may not be, in one of 10^5 projections of such a residual, and 60 u, where an honest
-peer accuses, never. A plain matrix product has chunks of q rows: 20 u in the root mean square for q
-= 4,000.
+size d sqrt t, each rounded with an error of 0.4 u of its size in the root mean square. A column's
+sum of c terms is off by 0.4 u d sqrt(c^2 / 2), that is 0.3 u sqrt c of the column's norm, and since
+errors of columns and chunks add up as their squares do, just like the norm, the whole is off by
+0.3 u sqrt 32 = 1.7 u * norm in the root mean square, whatever the length (1.3 measured).
+
+For ordinary residuals that error is normally distributed, and 20 u, where honest values may not be
+apart, are twelve deviations. The worst residual has equal columns (one number repeated): then the
+errors of columns agree and are weighed with the sum of s, so that the whole is the product of two
+normal numbers, beyond x deviations with probability e^-x. Two libraries are 20 u apart in one of
+10^4 to 10^5 projections of such a residual, and 60 u, where an honest peer accuses, in one of
+10^11. (A plain matrix product has chunks of q rows: a deviation of 20 u for q = 4,000.)
 """
 
 from __future__ import annotations
