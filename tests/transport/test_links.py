@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import socket
 import threading
 from pathlib import Path
@@ -26,6 +27,9 @@ from tests.transport.harness import (
 from zpeer.errors import StartError
 from zpeer.transport import BadFrame, BulkFrame, Connected, Listen, Sealed, Sizes, Stranger
 from zpeer.transport.bulk import HEADER_BYTES_MAX
+from zpeer.transport.sockets import FILES_BASE, FILES_PER_LINK, make_context
+
+pytestmark = pytest.mark.loopback
 
 
 def test_all_peers_connect_and_say_so_once() -> None:
@@ -236,6 +240,16 @@ def test_an_address_of_another_machine_is_named() -> None:
     with pytest.raises(StartError, match=r"192\.0\.2\.1.*address of this machine"):
         transport.bind()
     transport.close()
+
+
+def test_a_limit_of_open_files_that_is_too_low_is_raised_or_named() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (FILES_BASE, hard))
+    make_context(5).term()
+    assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == FILES_BASE + 5 * FILES_PER_LINK
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    with pytest.raises(StartError, match="ulimit -n"):
+        make_context(hard // FILES_PER_LINK + 1)
 
 
 def test_tensors_too_large_to_seal_are_refused_at_the_start() -> None:

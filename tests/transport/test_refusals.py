@@ -34,6 +34,8 @@ from zpeer.transport.handshake import REPORTS_MAX, SESSIONS_MAX
 from zpeer.transport.hello import HELLO_BYTES_MAX, Hello, encode_hello
 from zpeer.transport.seal import Ephemeral
 
+pytestmark = pytest.mark.loopback
+
 OTHER_RUN = digest_bytes(b"other run")
 
 

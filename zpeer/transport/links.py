@@ -8,7 +8,6 @@ Sockets exist from the constructor to `close`; nothing exists at import, so fork
 
 from __future__ import annotations
 
-import socket
 from collections import deque
 from functools import partial
 from math import ceil
@@ -23,6 +22,7 @@ import zmq
 from zpeer.errors import StartError
 from zpeer.messages import PROTOCOL_VERSION
 from zpeer.transport import bulk, control
+from zpeer.transport.bell import Bell
 from zpeer.transport.handshake import Link
 from zpeer.transport.hello import SESSION_SIZE, Hello, HelloError
 from zpeer.transport.incoming import (
@@ -33,7 +33,7 @@ from zpeer.transport.incoming import (
     Incoming,
     Refused,
 )
-from zpeer.transport.sockets import Address
+from zpeer.transport.sockets import Address, make_context
 from zpeer.transport.traffic import Counters
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class Transport:
         )
         others = {peer: them for peer, them in roster.items() if peer != identity.peer}
         self._links = {peer: Link(identity, them) for peer, them in others.items()}
-        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._context = make_context(len(others))
         self._control = control.ControlPlane(
             self._context,
             identity,
@@ -110,9 +110,7 @@ class Transport:
         self._incoming: deque[Incoming] = deque()
         self._failed: deque[BadFrame] = deque(maxlen=1024)
         self._counting = Lock()
-        self._bell, self._ringer = socket.socketpair()
-        self._bell.setblocking(False)
-        self._ringer.setblocking(False)
+        self._bell = Bell()
         self._rung = False
         self._poller = zmq.Poller()
         self._handlers: dict[zmq.Socket[bytes] | int, Callable[[], None]] = {}
@@ -155,7 +153,6 @@ class Transport:
         self._bulk.close(linger_ms)
         self._context.destroy()
         self._bell.close()
-        self._ringer.close()
 
     def forget(self, peer: PeerId) -> None:
         """Drop a peer for good: it is banned, and is turned away from now on."""
@@ -219,10 +216,7 @@ class Transport:
 
     def wake(self) -> None:
         """Let `poll` return. From any thread, also from a signal handler."""
-        try:
-            self._ringer.send(b"!")
-        except (BlockingIOError, OSError):  # it rings already, or is closed
-            return
+        self._bell.ring()
 
     def open(self, frame: BulkFrame) -> bytes | None:
         """The tensor; None, counted and reported, if altered or seen before. In any thread."""
@@ -290,11 +284,7 @@ class Transport:
 
     def _silence(self) -> None:
         self._rung = True
-        try:
-            while self._bell.recv(4096):
-                continue
-        except BlockingIOError:
-            return
+        self._bell.silence()
 
     def _answer_gate(self) -> None:
         stranger = self._control.gate.answer()

@@ -9,6 +9,7 @@ knock, nothing larger than a beat is let in.
 
 from __future__ import annotations
 
+import resource
 from typing import NamedTuple
 
 import zmq
@@ -26,6 +27,9 @@ DEALER_BEATS = 4
 """Beats that wait while there is no connection; an old one does no harm."""
 BACKLOG = 128
 ZAP_DOMAIN = b"zpeer"
+FILES_BASE, FILES_PER_LINK = 128, 20
+"""Measured: 15 a link, most of them inside libzmq; some more for connections that come and go."""
+SOCKETS_BASE, SOCKETS_PER_LINK = 1024, 8
 PORT_MAX = 65535
 
 
@@ -53,6 +57,27 @@ class Address(NamedTuple):
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self.port}"
+
+
+def make_context(links: int) -> zmq.Context[zmq.Socket[bytes]]:
+    """A context with room for so many peers; StartError where the system allows too few files."""
+    _require_files(FILES_BASE + FILES_PER_LINK * links)
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    context.set(zmq.MAX_SOCKETS, SOCKETS_BASE + SOCKETS_PER_LINK * links)
+    return context
+
+
+def _require_files(needed: int) -> None:
+    """Raise the soft limit of open files if it is too low for libzmq, which aborts without any."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= needed:
+        return
+    if hard != resource.RLIM_INFINITY and hard < needed:
+        raise StartError(
+            f"this process may open {hard} files, a run of this size needs {needed}: raise the "
+            f"limit, for example with `ulimit -n {needed}`"
+        )
+    resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
 
 
 def make_router(context: zmq.Context[zmq.Socket[bytes]], beat_bytes: int) -> zmq.Socket[bytes]:
