@@ -56,7 +56,7 @@ class Muster:
         self._refused: dict[PeerId, Refused] = {}
         self.early: list[ControlFrame | BulkFrame] = []
 
-    def wait(self, is_interrupted: Callable[[], bool]) -> None:
+    def wait(self, interruption: Callable[[], str]) -> None:
         """Return when all are connected.
 
         Raises StartError after the limit, when interrupted, and when most of the others are in
@@ -69,7 +69,9 @@ class Muster:
                 self._show(missing)
                 shown = missing
             now = time.monotonic()
-            if now > deadline or is_interrupted():
+            if interruption():
+                raise StartError(f"ended by {interruption()}; {self._explain_missing(missing)}")
+            if now > deadline:
                 raise StartError(self._explain_missing(missing))
             for item in self._transport.poll(min(POLL_SECONDS, max(0.0, deadline - now))):
                 self._take(item)
@@ -100,7 +102,7 @@ class Muster:
         """Whom it waited for in vain, and what is known of each."""
         lines = [f"{self._names[peer]}: {self._transport.describe(peer)}" for peer in missing]
         return (
-            f"{len(missing)} of {len(self._others) + 1} peers were not there; waited for all, at"
+            f"{len(missing)} of {len(self._others) + 1} peers were not there; all are waited for, at"
             f" most {self._limit:.0f} s (the key `assembly`). Nothing was signed, so the run can be"
             f" started again. Missing: {'; '.join(lines)}"
         )

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from zpeer.ids import PeerId
     from zpeer.observations import Observation
     from zpeer.record import Record
+    from zpeer.worker import Job
 
 STOPPED = 5
 WORKERS_LEAST = 2
@@ -69,7 +70,7 @@ def run_peer(peer_file: Path, *, observe: Callable[[Observation], None] | None =
         interruption.wake = transport.wake
         try:
             muster = Muster(prepared, transport, observe=watchers, logger=watchers.logger)
-            muster.wait(lambda: bool(interruption.signal))
+            muster.wait(lambda: interruption.signal)
             return Process(prepared, transport, watchers, interruption).live(muster.early)
         finally:
             interruption.wake = lambda: None
@@ -105,9 +106,8 @@ class Watchers:
     def __init__(self, prepared: Prepared, observe: Callable[[Observation], None] | None) -> None:
         self.logger = make_logger(prepared.name, prepared.file.log_level)
         self._observe = observe
-        directory = prepared.file.state_path
-        directory.mkdir(parents=True, exist_ok=True)
-        self._file = (directory / "observations.jsonl").open("ab")
+        prepared.directory.mkdir(parents=True, exist_ok=True)
+        self._file = (prepared.directory / "observations.jsonl").open("ab")
 
     def __enter__(self) -> Self:
         return self
@@ -206,7 +206,7 @@ class Process:
         own = Own(
             name=prepared.name,
             me=prepared.me,
-            directory=file.state_path,
+            directory=prepared.directory,
             entropy=prepared.entropy,
             sign=self._claim.sign,
             verify=Verifier(identity.key for identity in run.identities).verify,
@@ -221,7 +221,7 @@ class Process:
             own,
             prepared.numerics,
             network=self._transport,
-            submit=self._hand.submit,
+            submit=self._submit,
             opener=self._open,
             record=None if file.record == "off" else self._record,
             record_payloads=file.record == "full",
@@ -237,10 +237,13 @@ class Process:
     def _record(self, core: Core) -> Recorder:
         """The log, which opens with the core's first state."""
         file = self._prepared.file
-        prefix = file.state_path / "log" / self._prepared.name
+        prefix = self._prepared.directory / "log" / self._prepared.name
         limits = SegmentLimits(segments_max=file.log_segments_max)
         self._recorder = Recorder(prefix, self._prepared.header, core.snapshot(), limits)
         return self._recorder
+
+    def _submit(self, job: Job) -> None:
+        self._hand.submit(job)
 
     def _open(self, frame: object) -> bytes | None:
         return self._transport.open(frame) if isinstance(frame, BulkFrame) else None
@@ -314,7 +317,7 @@ class Process:
 
     def _save_model(self) -> str:
         """The model of the last record, loadable by plain torch; empty if it cannot be saved."""
-        path = self._prepared.file.state_path / "model.safetensors"
+        path = self._prepared.directory / "model.safetensors"
         files = self._peer.files
         record = self._peer.session.record
         name = record.parameters if record else self._prepared.shared.genesis.parameters

@@ -56,6 +56,11 @@ class Prepared(NamedTuple):
         return self.identity.peer
 
     @property
+    def directory(self) -> Path:
+        """Where all that the peer writes lies, but for its key's journal."""
+        return self.file.state_path.resolve()
+
+    @property
     def entropy(self) -> bytes:
         """32 bytes that its secrets are made from; new at every call unless the file fixes them."""
         fixed = self.file.entropy
@@ -123,7 +128,7 @@ def make_ingredients(run: RunFile, plugins: Plugins, assembly_s: float) -> Ingre
         deadlines=deadlines(run, peers_per_core(run, core), assembly_s),
         make_optimizer=lambda: make_optimizer(run),
         learning_rate=lambda step: learning_rate(
-            optimizer.schedule, optimizer.learning_rate, step, steps
+            optimizer.schedule, optimizer.learning_rate, step, steps, optimizer.warmup
         ),
         keys={identity.peer: identity.key.compressed for identity in run.identities},
     )
