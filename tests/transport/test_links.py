@@ -248,6 +248,8 @@ def test_a_limit_of_open_files_that_is_too_low_is_raised_or_named() -> None:
     make_context(5).term()
     assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == FILES_BASE + 5 * FILES_PER_LINK
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    if hard == resource.RLIM_INFINITY:
+        pytest.skip("this system has no limit of open files")
     with pytest.raises(StartError, match="ulimit -n"):
         make_context(hard // FILES_PER_LINK + 1)
 
