@@ -17,6 +17,7 @@ from __future__ import annotations
 import secrets
 import shutil
 from contextlib import ExitStack
+from dataclasses import dataclass, field
 from socket import AF_INET, SOCK_STREAM, socket
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -51,13 +52,14 @@ ID_LENGTH = 16
 MADE_FROM = "# A run. `zpeer init` made it of this template:\n#\n"
 
 
-class Attackers(NamedTuple):
-    """The last `number` peers of a run attack together."""
+@dataclass(frozen=True)
+class Attackers:
+    """The last `count` peers of a run attack together."""
 
-    number: int = 0
+    count: int = 0
     name: str = ""
     start: int = 0
-    parameters: Mapping[str, Any] = {}
+    parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Member(NamedTuple):
@@ -84,9 +86,9 @@ def init_local(
     file; `entropy`: any text that fixes the peers' secrets, for tests.
     """
     attackers = attackers or Attackers()
-    if not peers >= PEERS_LEAST or not 0 <= attackers.number < peers:
+    if not peers >= PEERS_LEAST or not 0 <= attackers.count < peers:
         raise ConfigError(
-            f"{peers} peers of which {attackers.number} attack; expected at least {PEERS_LEAST}, "
+            f"{peers} peers of which {attackers.count} attack; expected at least {PEERS_LEAST}, "
             "and one that does not"
         )
     make = Maker(template, directory, changes or {}, seed)
@@ -220,19 +222,29 @@ def write_peer(
 
 
 def join_run(
-    run: Path, key: Path, path: Path, *, bind: str, advertise: str | None = None
+    run: Path, key: Path, path: Path, *, bind: str | None = None, advertise: str | None = None
 ) -> PeerFile:
-    """Write the peer file of whoever holds a key in a run of several owners."""
+    """Write the peer file of whoever holds a key in a run of several owners.
+
+    Listens at its address in the run, unless `bind` says otherwise.
+    """
     file = load_run(run)
     identity = load_private(key)
-    if file.entry(identity.peer) is None:
+    entry = file.entry(identity.peer)
+    if entry is None:
         names = ", ".join(peer.name for peer in file.peers)
         raise ConfigError(
             f"{key}: peer {identity.peer.hex()} is not in {file.path}, whose peers are {names}; "
             "ask who made the run to add your public identity file"
         )
-    state = path.with_suffix(".state")
-    return write_peer(path, run=file.path, key=key, bind=bind, advertise=advertise, state=state)
+    return write_peer(
+        path,
+        run=file.path,
+        key=key,
+        bind=bind or entry.address,
+        advertise=advertise,
+        state=path.with_suffix(".state"),
+    )
 
 
 def renew(directory: Path) -> RunFile:
@@ -269,10 +281,10 @@ def plan_attacks(
     plugins: Plugins, names: Sequence[str], attackers: Attackers
 ) -> dict[str, dict[str, Any]]:
     """The [attack] sections, by peer's name; ConfigError if there is no such attack."""
-    if not attackers.number:
+    if not attackers.count:
         return {}
     known = plugins.normalise(Kind.ATTACK, attackers.name, attackers.parameters)
-    chosen = names[len(names) - attackers.number :]
+    chosen = names[len(names) - attackers.count :]
     section = {"name": attackers.name, **known, "start": attackers.start}
     return {
         name: {"attack": {**section, "colluders": [other for other in chosen if other != name]}}
