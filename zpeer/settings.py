@@ -88,6 +88,10 @@ class TaskChoice(Choice):
     batch_size: int = Field(ge=1)
     """Samples of one peer's minibatch."""
 
+    LOCAL: ClassVar[frozenset[str]] = frozenset({"directory"})
+    """A task's parameter `directory` says where its data lie on this machine; that they are the
+    same is held by the reference gradient."""
+
 
 class AttackChoice(Choice):
     """[attack] of a peer file, for tests and experiments."""
