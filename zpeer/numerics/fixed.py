@@ -49,9 +49,9 @@ def rounded_norm(vector: Float32) -> float | None:
     bit-equal.
 
     Relative error at most (1 + log2(BLOCK / LANES)) / 2 * 2^-24 = 2.5 u: u for the square and u for
-    each of four levels, halved by the root. None where squares may have overflowed, or been lost below
-    the normal numbers (at most D * 2^-126 in all: 10^-11 of the least sum allowed, at D = 10^7):
-    then only `norm` will do. Whether it is None is as bit-equal as the number.
+    each of four levels, halved by the root. None where squares may have overflowed, or been lost
+    below the normal numbers (at most D * 2^-126 in all: 10^-11 of the least sum allowed, at
+    D = 10^7): then only `norm` will do. Whether it is None is as bit-equal as the number.
     """
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
         total = _sum_of_squares(vector, np.float32)
