@@ -7,6 +7,7 @@ keeps up with the others until it is thrown out.
 
 from __future__ import annotations
 
+from math import fsum
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -258,3 +259,60 @@ def check_stopped(ring: Ring, *liars: int) -> set[str]:
     stops = [toy.stop for toy in ring.honest(*liars)]
     assert all(stop is not None and stop.code == 5 for stop in stops)
     return {stop.reason for stop in stops if stop}
+
+
+# --- statements that are wrong --------------------------------------------------------------------
+
+
+def misstate(
+    owner: int, units: float, *, norm_units: float = 0.0, times: int = 1
+) -> Callable[[Ring, Toy, list[fx.Effect]], list[fx.Effect]]:
+    """State a projection (or norm) on the owner's part that is off by that many u * min(norm, tau).
+
+    Towards zero, so that no statement is impossible.
+    """
+
+    def change(toy: Toy, message: Message) -> Message | None:
+        base = attempt_of(toy).base
+        part = base.part_of(peer(owner))
+        if part < 0 or not message.projections:
+            return None
+        norm, row = message.norms[part], message.projections[part]
+        off = units * 2**-24 * toy.clip.weight(norm, base.radii[part]) * norm
+        said = [*row]
+        said[0] += off if row[0] < 0 else -off
+        norms = [*message.norms]
+        norms[part] *= 1 + norm_units * 2**-24
+        rows = [*message.projections]
+        rows[part] = tuple(said)
+        return replace(message, projections=tuple(rows), norms=tuple(norms))
+
+    return saying(Stage.PROJECTIONS, change, times=times)
+
+
+def keep_quiet(toy: Toy, message: Message) -> Message | None:
+    """Accuse nobody over one's own part."""
+    kept = tuple(a for a in message.accusations if a.attempt != attempt_of(toy).base.head)
+    return replace(message, accusations=kept) if kept != message.accusations else None
+
+
+class Covering(Shifting):
+    """Shifts its aggregate, and states of its own row whatever makes the sum come out."""
+
+    def compute(self, effect: fx.Computation) -> ev.Event:
+        event = super().compute(effect)
+        if not isinstance(effect, fx.Project) or effect.part < 0 or not self.shift:
+            return event
+        others = [s for j, s in enumerate(event.column) if j != effect.part]
+        sums = tuple(-fsum(values) for values in zip(*(s.projections for s in others), strict=True))
+        bounds = event.direction_norms[effect.part]
+        needed = max(abs(s) / bound for s, bound in zip(sums, bounds, strict=True))
+        row = [*event.row]
+        row[effect.part] = ev.Scalars(sums, max(needed, row[effect.part].norm))
+        return replace(event, row=tuple(row))
+
+
+class CoveringFar(Covering):
+    """The same, beyond Delta_max."""
+
+    shift = 20.0
