@@ -89,6 +89,8 @@ class Toy:
                 weight = self.clip.weight(hypot(*gap), radius)
                 shift = [s + weight * g / len(rows) for s, g in zip(shift, gap, strict=True)]
             point = [p + s for p, s in zip(point, shift, strict=True)]
+            if hypot(*shift) <= 1e-12 * hypot(*point):  # far below float32
+                break
         return point
 
     def directions(self, beacon: Digest, part: int, length: int) -> list[list[float]]:

@@ -45,12 +45,11 @@ def find_matter(departure: Departure, matters: tuple[Matter, ...]) -> Matter | N
                 accusation.part,
             ) == (departure.accuser, departure.part):
                 return matter
-        elif (accusation.fault, accusation.accused, accusation.attempt, accusation.part) == (
+        elif (matter.accuser, accusation.fault, accusation.accused) == (
+            departure.accuser,
             departure.fault,
             departure.peer,
-            departure.attempt,
-            departure.part,
-        ):
+        ) and (accusation.attempt, accusation.part) == (departure.attempt, departure.part):
             return matter
     return None
 
