@@ -206,7 +206,7 @@ def test_the_live_view_survives_every_peer_state_and_losses_that_are_not_finite(
 def test_the_summary_tells_agreement_files_and_problems() -> None:
     console = Console(file=io.StringIO(), width=160)
     board = finish(make_board(), model="s/bob/model.safetensors")
-    board.members["ann"].ended = ended("ann", model="s/ann/model.safetensors", log="s/ann.zlog")
+    board.hear("ann", ended("ann", model="p/../s/ann/model.safetensors", log="s/ann.zlog"))
     summarize(console, board, None)
     board.exited("bob", 1)
     summarize(console, board, None)

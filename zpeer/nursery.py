@@ -19,14 +19,16 @@ import signal
 import sys
 import time
 import traceback
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from zpeer.config import load_peer
-from zpeer.errors import ZpeerError
+from zpeer.errors import StartError, ZpeerError
 from zpeer.observations import Ended
 from zpeer.peer import run_peer
 from zpeer.pipes import GRACE_SECONDS, Exit, make_observer, write_exit
+from zpeer.plugins import load_plugins
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 
 PR_SET_PDEATHSIG = 1
 POLL_SECONDS = 0.05
+CODE_BUG = 1
 ASKING = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -53,7 +56,7 @@ def main(arguments: Sequence[str]) -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, nursery.tell_to_end)
     die_with(int(parent), signal.SIGTERM)
-    require_one_thread()
+    import_plugins()
     gc.collect()
     gc.freeze()  # shared pages stay shared
     try:
@@ -78,12 +81,19 @@ def die_with(parent: int, number: signal.Signals) -> None:
         sys.exit(1)
 
 
-def require_one_thread() -> None:
-    """A fork keeps one thread only; a lock that another held would stay locked for ever."""
+def import_plugins() -> None:
+    """What every child would import by itself. A plugin that cannot be is for the peers to report,
+    in whose words the user knows it; one that starts threads must not be in this process."""
+    with suppress(ZpeerError):
+        load_plugins()
     tasks = Path("/proc/self/task")
     if tasks.is_dir():
         count = len(list(tasks.iterdir()))
-        assert count == 1, f"{count} threads before the fork: an import has started some"
+        if count > 1:  # a lock that another thread holds would stay locked in the children for ever
+            raise StartError(
+                f"importing the installed plugins started {count - 1} threads, and a process with "
+                "threads cannot be forked safely: a plugin should start them when it is used"
+            )
 
 
 # --- the children --------------------------------------------------------------------------------
@@ -91,7 +101,7 @@ def require_one_thread() -> None:
 
 def be_born(cradle: Cradle, others: Sequence[Cradle], control: int, nursery: int) -> NoReturn:
     """A child's whole life, from right after the fork."""
-    code = 1
+    code = CODE_BUG
     try:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -117,16 +127,24 @@ def flush() -> None:
 
 
 def live(cradle: Cradle) -> int:
-    """Run the peer; what zpeer refuses is said like a peer's own last word."""
-    name = cradle.name
+    """Run the peer; if it cannot go on, say why like a peer's own last word."""
     observe = make_observer(cradle.pipe)
+    output = Path()
     try:
-        redirect(load_peer(cradle.file).state_path.parent / f"{name}.out")
+        output = load_peer(cradle.file).state_path.resolve().parent / f"{cradle.name}.out"
+        redirect(output)
         return run_peer(cradle.file, observe=observe)
     except ZpeerError as problem:
-        print(problem, file=sys.stderr)  # noqa: T201 - its own output file
-        observe(Ended(name, problem.exit_code, str(problem), 0, "", "", []))
-        return problem.exit_code
+        code, reason = problem.exit_code, str(problem)
+    except Exception as problem:  # noqa: BLE001 - the outermost frame of a process
+        traceback.print_exc()
+        code, reason = (
+            CODE_BUG,
+            f"a bug of zpeer: {type(problem).__name__}: {problem}; see {output}",
+        )
+    print(reason, file=sys.stderr)  # noqa: T201 - its own output file
+    observe(Ended(cradle.name, code, reason, 0, "", "", []))
+    return code
 
 
 def redirect(path: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from enum import StrEnum
+from os.path import normpath
 from statistics import fmean, median
 from typing import TYPE_CHECKING, assert_never
 
@@ -120,7 +121,7 @@ class Scoreboard:
                 if member.is_honest:
                     self.evaluations.setdefault(observation.step, observation.figures)
             case Ended():
-                self._ended(member, observation)
+                self._ended(member, with_plain_paths(observation))
             case _:
                 assert_never(observation)
 
@@ -273,6 +274,16 @@ class Scoreboard:
             sum(each.bytes_sent for each in honest) / steps,
             sum(each.bulk_bytes_sent for each in honest) / steps,
         )
+
+
+def with_plain_paths(ended: Ended) -> Ended:
+    """The same with paths as people read them: a peer's lead through where its file lies."""
+    return msgspec.structs.replace(
+        ended,
+        model=ended.model and normpath(ended.model),
+        log=ended.log and normpath(ended.log),
+        evidence=[normpath(path) for path in ended.evidence],
+    )
 
 
 def place(decided: StepDecided) -> tuple[int, int]:

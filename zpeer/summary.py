@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from zpeer.scoreboard import TAIL
+from zpeer.scoreboard import TAIL, Condition
 from zpeer.view import STYLES, WARNINGS, say_bytes
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def peer_table(board: Scoreboard) -> Table:
             Text(f"{member.name} ({member.attack})" if member.attack else member.name),
             Text(member.condition, style=STYLES[member.condition]),
             Text(str(steps.get(member.name, last_step(member)))),
-            Text(member.why),
+            Text("" if member.condition is Condition.FINISHED else member.why),
             Text(evidence.get(member.name, "").rpartition("/")[2]),
         )
     return table

@@ -8,6 +8,7 @@ traffic. A run without full protection says so in red. No thread: the picture is
 from __future__ import annotations
 
 from collections import deque
+from math import inf
 from typing import TYPE_CHECKING, Protocol
 
 from rich.console import Group
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 LINES_OF_NEWS = 8
 STEPS_A_LINE = 10
 REDRAW_SECONDS = 0.125
+ASSEMBLING_SECONDS = 2.0
+"""Between lines that say who is there."""
 
 STYLES: dict[Condition, str] = {
     Condition.STARTING: "dim",
@@ -78,6 +81,7 @@ class PlainView:
         self._console = console
         self._shown = 0
         self._assembled = ""
+        self._assembled_at = -inf
         self._warned = False
 
     def __enter__(self) -> Self:
@@ -91,24 +95,23 @@ class PlainView:
     ) -> None:
         """Nothing to tidy up."""
 
-    def update(self, board: Scoreboard, now: float) -> None:  # noqa: ARG002 - the interface
+    def update(self, board: Scoreboard, now: float) -> None:
         """Print what is new."""
         if not self._warned and board.protection in WARNINGS:
             self._console.print(Text(WARNINGS[board.protection], style="bold red"))
         self._warned = True
-        self._show_assembling(board)
+        if now - self._assembled_at >= ASSEMBLING_SECONDS:
+            self._show_assembling(board, now)
         while board.news:
             self._console.print(Text(board.news.popleft(), style="bold"), soft_wrap=True)
         if board.counted // STEPS_A_LINE > self._shown // STEPS_A_LINE:
             self._shown = board.counted
             self._console.print(Text(say_progress(board)), soft_wrap=True)
 
-    def _show_assembling(self, board: Scoreboard) -> None:
-        if board.leader is not None:
-            return
-        line = say_assembling(board)
+    def _show_assembling(self, board: Scoreboard, now: float) -> None:
+        line = "" if board.leader else say_assembling(board)
         if line and line != self._assembled:
-            self._assembled = line
+            self._assembled, self._assembled_at = line, now
             self._console.print(Text(line), soft_wrap=True)
 
 

@@ -1,0 +1,1 @@
+"""Commands for people who work on zpeer: set-up, tests, demo, measurements."""
