@@ -130,8 +130,12 @@ def evaluate_annotation(call: Callable[..., object], annotation: object) -> Any:
 
 
 def name_of(annotation: Any) -> str:
-    """`float` rather than `<class 'float'>`."""
-    return annotation.__name__ if inspect.isclass(annotation) else str(annotation)
+    """`float` rather than `<class 'float'>`, `Literal` rather than `typing.Literal`."""
+    return (
+        annotation.__name__
+        if inspect.isclass(annotation)
+        else str(annotation).replace("typing.", "")
+    )
 
 
 def validate(adapter: TypeAdapter[Any], value: object) -> Any:
