@@ -1,0 +1,167 @@
+"""Runs a swarm under attack and holds it to what every attack must leave unharmed."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+import numpy as np
+
+from tests.swarm import Softmax, make_shared, names
+from zpeer.case import Court
+from zpeer.evidence import evidence_name, read_evidence
+from zpeer.faults import FaultKind, is_ban
+from zpeer.judge import judge
+from zpeer.plugins import Kind, Plugins, load_plugins
+from zpeer.simulation import LocalSwarm, Result, Signatures
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from zpeer.ids import Digest
+    from zpeer.interfaces import Attack, Float32
+    from zpeer.record import Departure, Record
+
+
+@cache
+def plugins() -> Plugins:
+    """All that is installed: attacks come through the door that everybody's do."""
+    return load_plugins()
+
+
+def build(name: str, parameters: Mapping[str, object]) -> Attack:
+    """An attack as a peer file asks for it."""
+    return cast("Attack", plugins().build(Kind.ATTACK, name, parameters))
+
+
+class Trial(NamedTuple):
+    """A swarm that has run."""
+
+    swarm: LocalSwarm
+    directory: Path
+    signatures: Signatures
+    results: tuple[Result, ...]
+
+    @property
+    def honest(self) -> list[Result]:
+        """Peers without an attack."""
+        return [result for result in self.results if result.honest]
+
+    @property
+    def attackers(self) -> list[Result]:
+        """The others."""
+        return [result for result in self.results if not result.honest]
+
+    @property
+    def records(self) -> tuple[Record, ...]:
+        """Of an honest peer."""
+        return self.honest[0].records
+
+    @property
+    def departures(self) -> list[Departure]:
+        """Of an honest peer."""
+        return [each for record in self.records for each in record.departures]
+
+    @property
+    def faults(self) -> dict[str, FaultKind]:
+        """What each peer left for first, by name."""
+        left: dict[str, FaultKind] = {}
+        for each in self.departures:
+            left.setdefault(self.name_of(each), each.fault)
+        return left
+
+    def name_of(self, departure: Departure) -> str:
+        """Who left."""
+        genesis = self.swarm.shared.genesis
+        return genesis.names[genesis.peers.index(departure.peer)]
+
+
+def run(
+    directory: Path,
+    attacks: Mapping[int, Attack],
+    *,
+    peers: int = 6,
+    steps: int = 8,
+    start: int = 0,
+    seed: int = 0,
+    **changes: Any,
+) -> Trial:
+    """A whole run; `attacks` by the place of their peers."""
+    signatures = Signatures()
+    called = names(peers)
+    swarm = LocalSwarm(
+        make_shared(peers, steps, **changes),
+        Softmax(),
+        directory,
+        attacks={called[place]: attack for place, attack in attacks.items()},
+        start=start,
+        seed=seed,
+        signatures=signatures,
+    )
+    return Trial(swarm, directory, signatures, tuple(swarm.run()))
+
+
+def run_plot(
+    directory: Path,
+    name: str,
+    parameters: Mapping[str, object],
+    places: Iterable[int],
+    *,
+    peers: int = 6,
+    steps: int = 8,
+    start: int = 0,
+    seed: int = 0,
+    **changes: Any,
+) -> Trial:
+    """A whole run in which the peers at these places make the same attack together."""
+    attacks = {place: build(name, parameters) for place in places}
+    return run(directory, attacks, peers=peers, steps=steps, start=start, seed=seed, **changes)
+
+
+def check_unharmed(trial: Trial) -> None:
+    """All honest peers are through to the end, together, and none has left."""
+    assert {result.code for result in trial.honest} == {0}, trial.honest[0].reason
+    assert len({(r.head, r.parameters, r.roster, r.departures) for r in trial.honest}) == 1
+    there = {result.name for result in trial.honest}
+    assert there.isdisjoint(trial.faults), trial.faults
+    assert np.isfinite(trial.swarm.honest[0].files.current).all()
+
+
+def check_gone(trial: Trial, faults: Iterable[FaultKind]) -> None:
+    """Every attacker has left for one of these faults, and knows it."""
+    assert {result.name for result in trial.attackers} == set(trial.faults)
+    assert set(trial.faults.values()) <= set(faults), trial.faults
+    assert len(trial.honest[0].roster) == len(trial.honest)
+    for result in trial.attackers:
+        first = trial.faults[result.name]
+        assert result.code == (3 if is_ban(first) else 4), result.reason
+
+
+def check_evidence(trial: Trial) -> None:
+    """Every ban is written down by every honest peer, and proven by that alone."""
+    court = make_court(trial)
+    for departure in trial.departures:
+        if not is_ban(departure.fault):
+            continue
+        files = [
+            [path for path in result.evidence if path.name == evidence_name(departure)]
+            for result in trial.honest
+        ]
+        assert all(len(found) == 1 for found in files), departure
+        ruling = judge(read_evidence(files[0][0]), court)
+        assert ruling.proven, f"{departure.fault.name}: {ruling.reason}"
+
+
+def make_court(trial: Trial) -> Court:
+    """A stranger with the run file and the files of the first honest peer."""
+    shared = trial.swarm.shared
+    directory = trial.directory / trial.honest[0].name / "parameters"
+
+    def gradient(parameters: Digest, batch_seed: Digest) -> Float32:
+        vector = np.fromfile(directory / f"{parameters.hex()}.f32", dtype="<f4")
+        return Softmax().gradient(vector, batch_seed)[0]
+
+    return Court(
+        shared.genesis, shared.aggregator, shared.policy, trial.signatures.verify, gradient
+    )
