@@ -14,7 +14,7 @@ honest owner banned.
 
 from __future__ import annotations
 
-from math import fsum
+from math import fsum, inf
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -30,28 +30,28 @@ BLAME_UPHELD = 80.0
 BLAMED = 100.0
 SUM_PULL = 96.0
 SUM_ROUNDING = 32.0
+FLOOR = 2.0**-120
+"""What every tolerance has at least: float32 below 2^-126 is rounded absolutely, to 2^-149, and a
+sum of 10^8 such errors stays below. What hides under it moves no parameter.
+"""
 
 
 def distance(stated: Scalars, computed: Scalars, pull: float) -> float:
-    """How far stated scalars are from computed ones, in the units above; the norm is held to u *
-    norm.
+    """How far stated scalars are from computed ones, in the units above.
 
-    `pull` is min(norm, tau) of the computed norm. Zero units of tolerance and a difference is
-    infinitely far.
+    `pull` is min(norm, tau) of the computed norm; the norm itself is held to u * norm.
     """
     gaps = [
-        ratio(abs(said - found), UNIT * pull)
+        ratio(abs(said - found), UNIT * pull + FLOOR)
         for said, found in zip(stated.projections, computed.projections, strict=True)
     ]
-    return max([*gaps, ratio(abs(stated.norm - computed.norm), UNIT * computed.norm)])
+    return max([*gaps, ratio(abs(stated.norm - computed.norm), UNIT * computed.norm + FLOOR)])
 
 
 def ratio(gap: float, unit: float) -> float:
-    """gap / unit, with 0 / 0 = 0; NaN counts as infinitely far."""
-    if gap == 0:
-        return 0.0
-    far = gap / unit if unit > 0 else float("inf")
-    return far if far >= 0 else float("inf")
+    """gap / unit; NaN counts as infinitely far."""
+    far = gap / unit
+    return far if far >= 0 else inf
 
 
 def compute_sum_tolerance(
@@ -62,12 +62,16 @@ def compute_sum_tolerance(
 ) -> float:
     """u (96 sum_i min(norm_i, tau) + 32 lambda n ||v||): honest sums stay below 0.13 of it.
 
+    The floor counts for every row as in `distance`, or the law would not hold where all rows are
+    equal: what a liar may be off there unaccused would fail the sum of an honest owner.
+
     lambda is the mean weight: an error of v in its last bit counts once for every row that is not
     clipped, and v is stored in float32.
     """
     weights = [weight(norm, radius) for norm in norms]
     pulls = fsum(each * norm for each, norm in zip(weights, norms, strict=True))
-    return UNIT * (SUM_PULL * pulls + SUM_ROUNDING * fsum(weights) * result_norm)
+    floor = FLOOR * SUM_PULL * len(norms)
+    return UNIT * (SUM_PULL * pulls + SUM_ROUNDING * fsum(weights) * result_norm) + floor
 
 
 def sum_fails(columns: Sequence[Sequence[float]], tolerance: float) -> bool:
