@@ -68,11 +68,19 @@ def test_rows_of_denormals_convict_nobody() -> None:
     assert FLOOR < 1e-30, "what hides under it moves no parameter"
 
 
+@pytest.mark.parametrize("n", [2, 16, 64])
+def test_the_law_holds_where_all_rows_are_equal_too(n: int) -> None:
+    """What every worker may state unaccused does not fail the sum of an honest owner."""
+    unaccused = ACCUSED * FLOOR
+    assert distance(Scalars((unaccused,), 0.0), Scalars((0.0,), 0.0), pull=0.0) <= ACCUSED
+    tolerance = compute_sum_tolerance([0.0] * n, inf, 0.0, Clip().weight)
+    assert not sum_fails([(unaccused,)] * n, tolerance)
+
+
 def test_the_tolerance_counts_clipped_rows_by_their_pull_and_the_rest_by_their_weight() -> None:
     weight = Clip(2.0).weight
     found = compute_sum_tolerance([1.0, 4.0], 2.0, 10.0, weight)
     assert found == pytest.approx(UNIT * (96 * (1 + 2) + 32 * (1 + 0.5) * 10))
-    assert compute_sum_tolerance([0.0, 0.0], inf, 0.0, Clip().weight) == FLOOR
 
 
 def test_a_sum_at_its_tolerance_passes_and_beyond_it_fails() -> None:
