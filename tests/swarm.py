@@ -1,12 +1,11 @@
 """Small swarms in one process for tests: softmax regression on the digits, written out in numpy.
 
-650 numbers and a gradient in a fraction of a millisecond, so that 16 peers take 200 steps in seconds; the core, the
-worker, the numerics and the attacks are the real ones.
+650 numbers and a gradient in a fraction of a millisecond, so that 16 peers take 200 steps in
+seconds; the core, the worker, the numerics and the attacks are the real ones.
 """
 
 from __future__ import annotations
 
-import os
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -20,7 +19,7 @@ from zpeer.assembly import Ingredients
 from zpeer.genesis import Deadlines, Genesis, Protection
 from zpeer.ids import Digest, PeerId, digest, digest_bytes, number
 from zpeer.numerics.optimizers import Sgd
-from zpeer.simulation import LocalSwarm, Result
+from zpeer.simulation import LocalSwarm
 from zpeer.wire import WireLimits
 
 if TYPE_CHECKING:
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from zpeer.interfaces import Aggregator, Attack, Batch, Float32
-    from zpeer.record import Record
 
 CLASSES, PIXELS = 10, 64
 DIMENSION = CLASSES * (PIXELS + 1)
@@ -81,7 +79,7 @@ class Softmax:
     def _odds(parameters: Float32, images: np.ndarray) -> np.ndarray:
         scores = images @ parameters.reshape(CLASSES, PIXELS + 1).T
         powers = np.exp(scores - scores.max(axis=1, keepdims=True))
-        return powers / powers.sum(axis=1, keepdims=True)
+        return np.asarray(powers / powers.sum(axis=1, keepdims=True))
 
 
 def names(count: int) -> tuple[str, ...]:

@@ -190,7 +190,7 @@ class Situation:
         )
 
     def committed(self, worker: PeerId, part: int) -> Digest:
-        """H(g_i[j]) as a worker committed to it in this attempt; NOTHING where I have not seen it."""
+        """H(g_i[j]) as a worker committed to it in this attempt; NOTHING where I have seen none."""
         parts = self.commits.get(worker, ())
         return parts[part] if 0 <= part < len(parts) else NOTHING
 

@@ -1,8 +1,9 @@
-"""Directions, norms and projections, each computed once: all are pure functions of bytes named by digest.
+"""Directions, norms and projections, each computed once: all are pure functions of bytes named by
+digest.
 
-A target projects its own row twice (in PROJECTIONS, and when it checks its validator's report), the norms of an
-aggregate are wanted with every check of it, and in a simulation sixteen peers look at the same bytes. What is kept is
-small: directions are Kronecker factors, the rest are scalars.
+A target projects its own row twice (in PROJECTIONS, and when it checks its validator's report), the
+norms of an aggregate are wanted with every check of it, and in a simulation sixteen peers look at
+the same bytes. What is kept is small: directions are Kronecker factors, the rest are scalars.
 """
 
 from __future__ import annotations

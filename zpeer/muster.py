@@ -102,9 +102,9 @@ class Muster:
         """Whom it waited for in vain, and what is known of each."""
         lines = [f"{self._names[peer]}: {self._transport.describe(peer)}" for peer in missing]
         return (
-            f"{len(missing)} of {len(self._others) + 1} peers were not there; all are waited for, at"
-            f" most {self._limit:.0f} s (the key `assembly`). Nothing was signed, so the run can be"
-            f" started again. Missing: {'; '.join(lines)}"
+            f"{len(missing)} of {len(self._others) + 1} peers were not there; all are waited for,"
+            f" at most {self._limit:.0f} s (the key `assembly`). Nothing was signed, so the run can"
+            f" be started again. Missing: {'; '.join(lines)}"
         )
 
     def _explain_refusals(self) -> str:

@@ -92,7 +92,7 @@ class Reception:
         self._requests.clear()
 
     def _read(self, sender: PeerId, message: Signed | Relay) -> Event | None:
-        """None if a signature does not verify, or for one request too many since the last record."""
+        """None for a bad signature, and for one request too many since the last record."""
         match message:
             case Signed():
                 return ev.MessageReceived(message) if self._is_good(message) else None

@@ -214,20 +214,30 @@ class LocalSwarm:
         """Put something under way."""
         self._parcels.append(Parcel(self.now + LATENCY_SECONDS, to, sender, header, data))
 
-    def run(self, max_steps: int | None = None) -> list[Result]:
-        """Run until nothing can happen any more, or an honest peer counts `max_steps` steps."""
+    def run(
+        self, max_steps: int | None = None, until: Callable[[Record], bool] | None = None
+    ) -> list[Result]:
+        """Run until nothing can happen any more, and give what became of the peers.
+
+        Or until an honest peer counts `max_steps` steps, or holds a record that `until` accepts.
+        """
         for peer in self.peers.values():
             peer.session.feed(ev.Started(), self.now)
         self._soonest = self._find_soonest()
-        while self._step():
-            if max_steps is not None and self._steps() >= max_steps:
-                break
+        while self._step() and not self._is_enough(max_steps, until):
+            pass
         return [self._result(peer) for peer in self.peers]
 
-    def _steps(self) -> int:
-        """Counted steps of the honest peer that is furthest."""
-        records = [peer.session.record for peer in self.honest]
-        return max((record.counted for record in records if record), default=0)
+    def _is_enough(self, max_steps: int | None, until: Callable[[Record], bool] | None) -> bool:
+        """Asked after every delivery, hence the shortcut."""
+        if max_steps is None and until is None:
+            return False
+        records = [record for peer in self.honest if (record := peer.session.record)]
+        return any(
+            (max_steps is not None and record.counted >= max_steps)
+            or (until is not None and until(record))
+            for record in records
+        )
 
     @property
     def honest(self) -> list[Peer]:

@@ -146,7 +146,7 @@ class TensorStore:
     # --- what goes --------------------------------------------------------------------------------
 
     def adopt(self, head: Digest) -> None:
-        """A record is final: what came early for its head is in place, what came for others is dropped."""
+        """Put what came early for a final record's head in place, drop what came for others."""
         self._past.append(self._head)
         self._head = head
         for (kind, sender), early in self._early.items():
