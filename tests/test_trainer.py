@@ -141,8 +141,7 @@ def test_parameters_are_left_alone_and_may_be_read_only(toy: Toy, x: Float32) ->
 def test_gradients_are_the_same_in_another_process() -> None:
     text = (
         "from zpeer.plugins import load_plugins\n"
-        "from zpeer.settings import ReferenceSection
-from zpeer.trainer import Trainer, initial_parameters\n"
+        "from zpeer.trainer import Trainer, initial_parameters\n"
         "task = load_plugins().build('task', 'digits', {'channels': 4})\n"
         "print(Trainer(task, 8).reference_digest(initial_parameters(task, 3)).hex())\n"
     )

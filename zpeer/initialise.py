@@ -24,31 +24,30 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import tomlkit
 from msgspec.structs import asdict
 
-from zpeer.config import RUN_FILE, PeerFile, RunFile, Template, load_run, load_template, parse
-from zpeer.documents import read_document, relative, set_key, set_section, write_text
+from zpeer.config import RUN_FILE, RunFile, Template, load_template, parse
+from zpeer.documents import read_document, set_key, set_section, write_text
 from zpeer.errors import ConfigError
-from zpeer.identity import keygen, load_private
+from zpeer.identity import keygen
 from zpeer.ids import digest, number
 from zpeer.initial import write_initial
 from zpeer.measuring import PARAMETERS_FILE, measure_run
 from zpeer.messages import PROTOCOL_VERSION
+from zpeer.peerfile import write_peer
 from zpeer.plugins import Kind, Plugins, load_plugins
+from zpeer.renewal import STATE, make_nonce
 from zpeer.settings import PEERS_LEAST
 from zpeer.trainer import Trainer, initial_parameters
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
-
-    from tomlkit import TOMLDocument
 
     from zpeer.identity import PublicIdentity
 
-KEYS, PEERS, STATE, PLUGINS, EARLIER = "keys", "peers", "state", "plugins", "earlier"
+KEYS, PEERS, PLUGINS = "keys", "peers", "plugins"
 LOOPBACK = "127.0.0.1"
 PORTS = range(20_000, 32_768)
 """Below the ports that systems give to outgoing connections, so that none is taken meanwhile."""
-ID_LENGTH = 16
 MADE_FROM = "# A run. `zpeer init` made it of this template:\n#\n"
 
 
@@ -193,90 +192,6 @@ class Maker:
         return run
 
 
-def write_peer(
-    path: Path,
-    *,
-    run: Path,
-    key: Path,
-    bind: str,
-    state: Path,
-    advertise: str | None = None,
-    plugins: Iterable[Path] = (),
-    settings: Mapping[str, Any] | None = None,
-) -> PeerFile:
-    """Write a peer file; paths in it are relative to it."""
-    fields: dict[str, Any] = {
-        "run": relative(run, path),
-        "key": relative(key, path),
-        "bind": bind,
-        "state": relative(state, path),
-    }
-    if advertise is not None:
-        fields["advertise"] = advertise
-    if plugins:
-        fields["plugins"] = [relative(each, path) for each in plugins]
-    fields |= settings or {}
-    peer = parse(fields, PeerFile, path)
-    write_text(path, f"# One peer's own settings: `zpeer run {path.name}`\n{tomlkit.dumps(fields)}")
-    return peer
-
-
-def join_run(
-    run: Path, key: Path, path: Path, *, bind: str | None = None, advertise: str | None = None
-) -> PeerFile:
-    """Write the peer file of whoever holds a key in a run of several owners.
-
-    Listens at its address in the run, unless `bind` says otherwise.
-    """
-    file = load_run(run)
-    identity = load_private(key)
-    entry = file.entry(identity.peer)
-    if entry is None:
-        names = ", ".join(peer.name for peer in file.peers)
-        raise ConfigError(
-            f"{key}: peer {identity.peer.hex()} is not in {file.path}, whose peers are {names}; "
-            "ask who made the run to add your public identity file"
-        )
-    return write_peer(
-        path,
-        run=file.path,
-        key=key,
-        bind=bind or entry.address,
-        advertise=advertise,
-        state=path.with_suffix(".state"),
-    )
-
-
-def renew(directory: Path) -> RunFile:
-    """Give a run a new nonce, and so a new id: its keys are used again, but never in one run twice.
-
-    Where it has run before, its run file and state move to `earlier/`, where they stay whole.
-    """
-    run = load_run(directory)
-    document = read_document(run.path)
-    if (directory / STATE).exists():
-        archive(run, document)
-    document = read_document(run.path)
-    set_section(document, "run", {"nonce": make_nonce()})
-    fresh = parse(document.unwrap(), RunFile, run.path)
-    write_text(run.path, tomlkit.dumps(document), is_new=False)
-    return fresh
-
-
-def archive(run: RunFile, document: TOMLDocument) -> Path:
-    """Move a run's state away, beside a run file that names the same run."""
-    directory = run.path.parent
-    home = directory / EARLIER / run.id.hex()[:ID_LENGTH]
-    home.mkdir(parents=True, exist_ok=True)
-    path = home / RUN_FILE
-    set_section(document, "parameters", {"file": relative(run.parameters_path, path)})
-    if run.plugins:
-        document["plugins"] = [relative(each, path) for each in run.plugin_paths]
-    write_text(path, tomlkit.dumps(document), is_new=False)
-    (directory / STATE).rename(home / STATE)
-    return home
-
-
 def plan_attacks(
     plugins: Plugins, names: Sequence[str], attackers: Attackers
 ) -> dict[str, dict[str, Any]]:
@@ -330,8 +245,3 @@ def make_directory(directory: Path) -> None:
             raise ConfigError(f"{directory}: not empty; a run is made in a directory of its own")
     except OSError as problem:
         raise ConfigError(f"{directory}: cannot be made: {problem.strerror}") from None
-
-
-def make_nonce() -> str:
-    """32 unpredictable bytes."""
-    return secrets.token_bytes(32).hex()

@@ -23,8 +23,8 @@ from zpeer.config import deadlines, load_peer, load_run, peers_per_core
 from zpeer.errors import ConfigError, StartError
 from zpeer.figure import curve_of, draw
 from zpeer.ids import short
-from zpeer.initialise import renew
 from zpeer.pipes import GRACE_SECONDS, ExitInbox, Inbox
+from zpeer.renewal import renew
 from zpeer.scoreboard import CODE_BANNED, CODE_REMOVED, Member, Scoreboard
 from zpeer.summary import summarize
 from zpeer.view import make_view
