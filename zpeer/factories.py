@@ -48,8 +48,9 @@ class Factory:
 
     @property
     def summary(self) -> str:
-        """First line of the docstring."""
-        return (inspect.getdoc(self.call) or "").partition("\n")[0]
+        """First paragraph of the docstring, on one line."""
+        paragraph = (inspect.getdoc(self.call) or "").partition("\n\n")[0]
+        return " ".join(paragraph.split())
 
     def resolve(self, given: Mapping[str, object]) -> dict[str, Any]:
         """Every parameter as the factory takes it, defaults filled in; ConfigError lists faults."""

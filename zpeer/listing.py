@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from zpeer.factories import REQUIRED
+from zpeer.plugins import Kind
 
 if TYPE_CHECKING:
     from zpeer.factories import Parameter
@@ -16,22 +17,31 @@ if TYPE_CHECKING:
 
 
 def print_plugins(plugins: Plugins, console: Console | None = None) -> None:
-    """One row a plugin."""
-    table = Table(title=f"{len(list(plugins))} plugins", title_justify="left", box=None)
-    for name in ("kind", "name"):
-        table.add_column(name, no_wrap=True)
-    for name in ("parameters", "does", "origin"):
-        table.add_column(name, overflow="fold")
-    for plugin in plugins:
-        table.add_row(*(Text(cell) for cell in cells(plugin)))
-    (console or Console()).print(table)
+    """By kind: each with what it does, what it takes, and where it comes from."""
+    console = console or Console()
+    for kind in Kind:
+        table = Table(
+            title=kind.value.replace("_", " "),
+            title_justify="left",
+            title_style="bold",
+            show_header=False,
+            box=None,
+        )
+        table.add_column("name", no_wrap=True, style="cyan")
+        table.add_column("what")
+        for plugin in plugins:
+            if plugin.kind is kind:
+                table.add_row(plugin.name, describe(plugin))
+        console.print(table)
+    console.print(f"{len(list(plugins))} plugins; plugins/README.md says how to write one")
 
 
-def cells(plugin: Plugin) -> tuple[str, ...]:
-    """A plugin's row."""
-    factory = plugin.factory
-    taken = "\n".join(describe_parameter(each) for each in factory.parameters.values()) or "-"
-    return plugin.kind.value, plugin.name, taken, factory.summary, plugin.origin
+def describe(plugin: Plugin) -> Text:
+    """Summary, parameters, origin: a line each."""
+    parameters = plugin.factory.parameters.values()
+    lines = [Text(plugin.factory.summary)]
+    lines += [Text(f"  {describe_parameter(each)}", style="green") for each in parameters]
+    return Text("\n").join([*lines, Text(f"  from {plugin.origin}", style="dim")])
 
 
 def describe_parameter(parameter: Parameter) -> str:
