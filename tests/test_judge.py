@@ -21,6 +21,7 @@ from plugins.attacks.wrong_sum import WrongSum
 from tests import recorded
 from tests.swarm import Softmax, make_swarm
 from zpeer import effects as fx
+from zpeer.attacker import HonestAttack
 from zpeer.case import Court
 from zpeer.errors import EvidenceError, ZpeerError
 from zpeer.evidence import Evidence, decode_record, read_evidence
@@ -28,7 +29,7 @@ from zpeer.faults import FaultKind, is_ban
 from zpeer.genesis import Protection
 from zpeer.ids import NOTHING, PeerId, digest
 from zpeer.judge import JUDGES, judge
-from zpeer.messages import Signed, Stage, body_digest
+from zpeer.messages import Accusation, Check, Signed, Stage, body_digest
 from zpeer.plugins import load_plugins
 from zpeer.record import Departure, Record
 
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from zpeer.genesis import Genesis
     from zpeer.ids import Digest
     from zpeer.interfaces import Attack, AttackContext, Float32
+    from zpeer.messages import Message
     from zpeer.parameters import ParameterFiles
     from zpeer.simulation import LocalSwarm
 
@@ -55,6 +57,22 @@ class UnpublishedShield(WrongSum):
     def effects(self, context: AttackContext, effects: list[fx.Effect]) -> list[Outgoing]:
         told = super().effects(context, effects)
         return [effect for effect in told if not isinstance(effect, fx.SendBlob)]
+
+
+class InventedReport(HonestAttack):
+    """Accuses a report on itself that nobody made."""
+
+    def message(self, context: AttackContext, message: Message) -> Message | bytes:
+        if not isinstance(message, Check) or context.step != 2:
+            return message
+        invented = Accusation(
+            FaultKind.WRONG_REPORT,
+            next(peer for peer in context.roster if peer != context.me),
+            context.head,
+            about=context.me,
+            evidence=digest("made up"),
+        )
+        return replace(message, accusations=(*message.accusations, invented))
 
 
 class Verified(NamedTuple):
@@ -150,6 +168,17 @@ def run_cheat(name: str) -> Verified:
 def first_of(name: str, fault: FaultKind) -> tuple[Evidence, Verified]:
     verified = run_cheat(name)
     return next(each for each in verified.evidence if each.departure.fault is fault), verified
+
+
+def test_an_accusation_of_a_report_that_nobody_made_is_proven_by_the_reports() -> None:
+    verified = run_attacks({1: InventedReport()})
+    evidence = verified.evidence[0]
+    assert evidence.departure.fault is FaultKind.INVALID_BODY
+    ruling = judge(evidence, verified.court)
+    assert ruling.proven, ruling.reason
+    assert "makes an accusation (WRONG_REPORT) that is not its to make" in ruling.reason
+    assert evidence.sets[0][0].head != evidence.departure.attempt
+    assert not judge(replace(evidence, sets=evidence.sets[1:]), verified.court).proven
 
 
 # --- what is so is proven -------------------------------------------------------------------------
@@ -412,10 +441,16 @@ def test_evidence_of_another_run_version_or_stranger_is_refused() -> None:
         (replace(evidence, run=NOTHING), verified.court, "the evidence is of run 0000"),
         (replace(evidence, protocol=99), verified.court, "protocol version 99"),
         (replace(evidence, departure=stranger), verified.court, "who is not of this run"),
-        (evidence, verified.court._replace(genesis=unprotected), "the run has no protection"),
+        (evidence, verified.court._replace(genesis=unprotected), "the run has protection 'clip'"),
     ):
         with pytest.raises(EvidenceError, match=why):
             judge(wrong, court)
+
+
+def test_two_bodies_are_proven_without_protection_too() -> None:
+    evidence, verified = first_of("equivocation", FaultKind.EQUIVOCATION)
+    genesis = replace(verified.court.genesis, protection=Protection.NONE)
+    assert judge(evidence, verified.court._replace(genesis=genesis)).proven
 
 
 def test_a_record_that_does_not_decode_is_an_error() -> None:

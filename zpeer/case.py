@@ -29,6 +29,7 @@ from zpeer.core.verify import get_result, judge_results
 from zpeer.errors import EvidenceError, WireError
 from zpeer.events import Projected
 from zpeer.evidence import decode_record
+from zpeer.faults import FaultKind
 from zpeer.genesis import Deadlines, Protection
 from zpeer.ids import Digest, digest_bytes
 from zpeer.messages import Commit, Message, Signed, Stage
@@ -279,5 +280,9 @@ def require_run(evidence: Evidence, genesis: Genesis) -> None:
         raise EvidenceError(
             f"the evidence is about peer {evidence.departure.peer.hex()}, who is not of this run"
         )
-    if genesis.protection is not Protection.FULL:
-        raise EvidenceError("the run has no protection: nobody was banned in it")
+    is_checked = genesis.protection is Protection.FULL
+    if not is_checked and evidence.departure.fault is not FaultKind.EQUIVOCATION:
+        raise EvidenceError(
+            f"the run has protection {genesis.protection.value!r}: nothing was checked in it, and"
+            " nobody was banned"
+        )

@@ -146,7 +146,10 @@ def judge_concealed_projection(case: Case) -> str:
     for worker in base.workers:
         if worker == case.accused or has_accused(check, worker, part, head):
             continue
-        far = measure_recomputed(case, context, worker, part)
+        try:
+            far = measure_recomputed(case, context, worker, part)
+        except Unproven:
+            continue  # it stated nothing there
         if far > BLAME_UPHELD:
             return f"it kept quiet about a statement {far:.0f} units off, {BLAME_UPHELD:.0f} count"
     raise Unproven("it kept quiet about no statement that was far enough off")
