@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 ME, ALICE, BOB = (PeerId(digest("peer", name)) for name in (b"me", b"alice", b"bob"))
 HEADS = [digest("head", bytes([place])) for place in range(8)]
-BLOBS_MAX = 3
+BLOB_BYTES_MAX = 300
 
 
 def make_store() -> TensorStore:
-    return TensorStore(ME, HEADS[0], BLOBS_MAX)
+    return TensorStore(ME, HEADS[0], BLOB_BYTES_MAX)
 
 
 def arrive(store: TensorStore, kind: Bulk, head: Digest, sender: PeerId, data: bytes) -> bool:
@@ -103,8 +103,8 @@ def test_memory_stays_bounded_under_a_flood_of_heads_and_blobs() -> None:
         arrive(store, Bulk.PART, head, ALICE, b"x" * 100)
         arrive(store, Bulk.RESULT, head, ALICE, b"x" * 100)
         store.publish(ALICE, hold(place.to_bytes(100, "little")))
-    assert store.size_bytes <= (2 + BLOBS_MAX) * 100
-    assert store.dropped[ALICE] == 2 * 499 + 500 - BLOBS_MAX
+    assert store.size_bytes <= 2 * 100 + BLOB_BYTES_MAX
+    assert store.dropped[ALICE] == 2 * 499 + 500 - 3
 
 
 def test_past_heads_are_remembered_by_a_fixed_number() -> None:
@@ -117,7 +117,7 @@ def test_past_heads_are_remembered_by_a_fixed_number() -> None:
 def test_one_sender_cannot_use_up_the_blobs_of_another() -> None:
     store = make_store()
     for place in range(10):
-        store.publish(ALICE, hold(bytes([place])))
+        store.publish(ALICE, hold(bytes([place]) * 100))
     assert store.publish(BOB, hold(b"bob's"))
     assert store.find(digest_bytes(b"bob's")) == b"bob's"
 

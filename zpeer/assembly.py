@@ -42,6 +42,11 @@ if TYPE_CHECKING:
     from zpeer.worker import Job
 
 
+BYTES_LEAST = 1 << 20
+"""What a sender's tensors may take in memory, for each purpose: at least this, and no less than one
+and a half gradients. An owner that publishes every row of its part needs one."""
+
+
 class Ingredients(NamedTuple):
     """What all peers of a run have alike."""
 
@@ -141,7 +146,8 @@ def assemble(
     genesis = shared.genesis
     files = ParameterFiles(own.directory / "parameters", genesis.dimension)
     files.start(shared.parameters, genesis.parameters)
-    store = TensorStore(own.me, genesis.run, blobs_max=4 * len(genesis.peers))
+    bytes_max = max(BYTES_LEAST, 6 * genesis.dimension)
+    store = TensorStore(own.me, genesis.run, blob_bytes_max=bytes_max)
     conduct = make_conduct(shared, own, numerics, files, store)
     worker = Worker(
         own.name,
@@ -159,7 +165,9 @@ def assemble(
         entropy=own.entropy,
         opener=opener,
     )
-    reception = Reception(len(genesis.peers), own.verify, decode or shared.decode)
+    reception = Reception(
+        len(genesis.peers), own.verify, decode or shared.decode, tensor_bytes_max=bytes_max
+    )
     reporter = Reporter(own.name, genesis, own.observe, traffic=own.traffic, loss=worker.losses.get)
     core = shared.make_core(own.me)
     session = Session(

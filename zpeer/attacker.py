@@ -9,6 +9,9 @@ between them.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+from inspect import getsourcefile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,8 +21,9 @@ from msgspec.structs import replace
 from zpeer.core.base import make_first_base, make_next_base
 from zpeer.core.mprng import compute_batch_seed
 from zpeer.effects import Broadcast
-from zpeer.errors import WireError
+from zpeer.errors import PluginError, WireError, ZpeerError
 from zpeer.events import MessageReceived
+from zpeer.factories import describe_error
 from zpeer.ids import NOTHING, Digest, PeerId, digest
 from zpeer.measures import get_axes
 from zpeer.messages import Commit, Message, Signed, Stage, body_digest
@@ -29,7 +33,7 @@ from zpeer.parts import Layout
 from zpeer.wire import decode_payload, encode_payload
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from zpeer.conduct import Outgoing
     from zpeer.core.state import Base
@@ -240,36 +244,61 @@ class Attacker:
         """Show the attack an event."""
         situation = self._situations[head]
         situation.see(event)
-        self._attack.observe(situation, event)
+        with blamed(self._attack):
+            self._attack.observe(situation, event)
 
     def gradient(self, head: Digest, honest: Float32) -> Float32:
         """The attack's gradient."""
         situation = self._situations[head]
-        return self._attack.gradient(situation, honest) if self._is_on(situation) else honest
+        if not self._is_on(situation):
+            return honest
+        with blamed(self._attack):
+            return self._attack.gradient(situation, honest)
 
     def committed_part(self, head: Digest, part: int, data: Bytes) -> Bytes:
         """The attack's part."""
         situation = self._situations[head]
         if not self._is_on(situation):
             return data
-        return self._attack.committed_part(situation, part, data)
+        with blamed(self._attack):
+            return self._attack.committed_part(situation, part, data)
 
     def sent_part(self, head: Digest, part: int, data: Bytes) -> Bytes:
         """The attack's PART."""
         situation = self._situations[head]
-        return self._attack.part(situation, part, data) if self._is_on(situation) else data
+        if not self._is_on(situation):
+            return data
+        with blamed(self._attack):
+            return self._attack.part(situation, part, data)
 
     def aggregate(self, head: Digest, honest: Float32) -> Float32:
         """The attack's aggregate."""
         situation = self._situations[head]
-        return self._attack.aggregate(situation, honest) if self._is_on(situation) else honest
+        if not self._is_on(situation):
+            return honest
+        with blamed(self._attack):
+            return self._attack.aggregate(situation, honest)
 
     def effects(self, head: Digest, effects: list[Effect]) -> list[Outgoing]:
         """The attack's effects."""
         situation = self._situations[head]
         if not self._is_on(situation):
             return list(effects)
-        return list(self._attack.effects(situation, effects))
+        with blamed(self._attack):
+            return list(self._attack.effects(situation, effects))
 
     def _is_on(self, situation: Situation) -> bool:
         return situation.step >= self._start
+
+
+@contextmanager
+def blamed(attack: Attack) -> Iterator[None]:
+    """Name the attack's file and line in whatever it raises."""
+    try:
+        yield
+    except ZpeerError:
+        raise
+    except Exception as problem:
+        file = getsourcefile(type(attack))
+        where = describe_error(problem, Path(file) if file else None)
+        raise PluginError(f"attack {type(attack).__name__}: {where}") from problem

@@ -32,6 +32,7 @@ class Hand:
         self._wake = wake
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
         self._done: deque[Done] = deque()
+        self._is_given_up = False
         self._thread = Thread(target=self._work, name="worker", daemon=True)
 
     def start(self) -> None:
@@ -49,15 +50,16 @@ class Hand:
             done.append(self._done.popleft())
         return done
 
-    def stop(self, timeout_s: float) -> bool:
-        """End after the jobs given so far; False if that takes longer than so long."""
+    def stop(self, timeout_s: float, *, give_up: bool = False) -> bool:
+        """End after the jobs given so far, or the present one; False if that takes too long."""
+        self._is_given_up = give_up
         self._jobs.put(None)
         if self._thread.ident is not None:
             self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
     def _work(self) -> None:
-        while (job := self._jobs.get()) is not None:
+        while (job := self._jobs.get()) is not None and not self._is_given_up:
             try:
                 done = Done(job, self._run(job))
             except Exception as problem:  # noqa: BLE001 - the loop raises it, in the thread that can stop the peer

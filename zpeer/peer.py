@@ -16,6 +16,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
+import traceback
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
 
@@ -30,6 +31,7 @@ from zpeer.hand import Hand
 from zpeer.journal import SlotJournal
 from zpeer.logs import log_observation, make_logger
 from zpeer.muster import Muster, note
+from zpeer.observations import Evaluated
 from zpeer.parts import Layout
 from zpeer.preparation import Prepared, prepare
 from zpeer.recording import Recorder, SegmentLimits
@@ -47,7 +49,7 @@ if TYPE_CHECKING:
     from zpeer.record import Record
     from zpeer.worker import Job
 
-STOPPED = 5
+CRASHED, STOPPED = 1, 5
 WORKERS_LEAST = 2
 """Of a roster of three: what makes a part largest."""
 IDLE_SECONDS = 1.0
@@ -191,6 +193,9 @@ class Process:
             stop = session.stopped or Stop(STOPPED, f"ended by {self._interruption.signal}")
         except ZpeerError as problem:
             stop = Stop(problem.exit_code, f"{type(problem).__name__}: {problem}")
+        except Exception as problem:
+            self._watchers.logger.exception("a bug of zpeer or of a plugin; the log replays it")
+            stop = Stop(CRASHED, f"{type(problem).__name__}: {problem} ({find_place(problem)})")
         finally:
             if self._recorder:
                 self._recorder.close()
@@ -285,7 +290,7 @@ class Process:
         if isinstance(item, ControlFrame):
             session.receive_control(item.peer, item.data, time.monotonic())
         elif isinstance(item, BulkFrame):
-            session.receive_bulk(item.peer, item.header, item)
+            session.receive_bulk(item.peer, item.header, item, len(item.sealed))
         else:
             note(self._watchers.logger, self._names, item)
 
@@ -304,7 +309,10 @@ class Process:
     def _say_last(self, stop: Stop) -> int:
         """Save the last model, and say why the run ended and where things lie."""
         session = self._peer.session
-        is_idle = self._hand.stop(JOIN_SECONDS)
+        is_idle = self._hand.stop(JOIN_SECONDS, give_up=session.stopped is None)
+        for done in self._hand.take():
+            if isinstance(done.answer, Evaluated):
+                self._watchers(done.answer)
         model = self._save_model() if is_idle else ""
         self._peer.reporter.ended(
             stop,
@@ -327,3 +335,9 @@ class Process:
             self._watchers.logger.error("the model could not be saved", why=str(problem))  # noqa: TRY400 - no traceback
             return ""
         return str(path)
+
+
+def find_place(problem: Exception) -> str:
+    """File and line that raised."""
+    frames = traceback.extract_tb(problem.__traceback__)
+    return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "nowhere"

@@ -43,7 +43,8 @@ def read_header(header: bytes) -> tuple[Bulk, Digest]:
 class Reception:
     """One peer's door.
 
-    `verify` says whether a signed message's sender signed it; `decode` raises WireError.
+    `verify` says whether a signed message's sender signed it; `decode` raises WireError;
+    of one sender's tensors so many bytes may wait for the worker.
     """
 
     def __init__(
@@ -51,14 +52,15 @@ class Reception:
         peers: int,
         verify: Callable[[Signed], bool],
         decode: Callable[[bytes], Signed | Relay],
+        tensor_bytes_max: int,
     ) -> None:
         self._verify = verify
         self._decode = decode
         self._good: dict[tuple[Digest, bytes], None] = {}
         self._requests: Counter[PeerId] = Counter()
-        self._requests_max = 8 * peers
-        self._waiting: Counter[PeerId] = Counter()
-        self._waiting_max = 4 * peers
+        self._requests_max = 8 * peers + peers**2
+        self._waiting_bytes: Counter[PeerId] = Counter()
+        self._waiting_bytes_max = tensor_bytes_max
         self.dropped: Counter[PeerId] = Counter()
 
     def control(self, sender: PeerId, data: bytes) -> Event | None:
@@ -70,22 +72,22 @@ class Reception:
         self.dropped[sender] += event is None
         return event
 
-    def bulk(self, sender: PeerId, header: bytes, frame: object) -> Arrival | None:
+    def bulk(self, sender: PeerId, header: bytes, frame: object, size_bytes: int) -> Arrival | None:
         """A job for the worker, unless too many of the sender's are waiting already."""
         try:
             kind, head = read_header(header)
         except WireError:
             self.dropped[sender] += 1
             return None
-        if self._waiting[sender] >= self._waiting_max:
+        if self._waiting_bytes[sender] + size_bytes > self._waiting_bytes_max:
             self.dropped[sender] += 1
             return None
-        self._waiting[sender] += 1
-        return Arrival(kind, head, sender, frame)
+        self._waiting_bytes[sender] += size_bytes
+        return Arrival(kind, head, sender, frame, size_bytes)
 
-    def opened(self, sender: PeerId) -> None:
-        """One of the sender's arrivals is dealt with."""
-        self._waiting[sender] -= 1
+    def opened(self, arrival: Arrival) -> None:
+        """An arrival is dealt with."""
+        self._waiting_bytes[arrival.sender] -= arrival.size_bytes
 
     def decided(self) -> None:
         """A record is final: everybody may ask anew."""

@@ -127,16 +127,16 @@ class Session:
         if event is not None:
             self.feed(event, now)
 
-    def receive_bulk(self, sender: PeerId, header: bytes, frame: object) -> None:
+    def receive_bulk(self, sender: PeerId, header: bytes, frame: object, size_bytes: int) -> None:
         """A tensor as it came; the worker opens and hashes it."""
-        arrival = self._reception.bulk(sender, header, frame)
+        arrival = self._reception.bulk(sender, header, frame, size_bytes)
         if arrival is not None:
             self._submit(arrival)
 
     def answer(self, job: Job, answer: Answer, now: float) -> None:
         """What the worker answered to a job."""
         if isinstance(job, Arrival):
-            self._reception.opened(job.sender)
+            self._reception.opened(job)
         if isinstance(answer, Evaluated):
             self._reporter.observe(answer)
         elif answer is not None:

@@ -267,7 +267,7 @@ class LocalSwarm:
         session = self.peers[parcel.to].session
         self._wires[parcel.to].received += len(parcel.header) + len(parcel.data)
         if parcel.header:
-            session.receive_bulk(parcel.sender, parcel.header, parcel.data)
+            session.receive_bulk(parcel.sender, parcel.header, parcel.data, len(parcel.data))
         else:
             session.receive_control(parcel.sender, parcel.data, self.now)
         if session is self._soonest or session.deadline < self._soonest.deadline:

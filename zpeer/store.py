@@ -2,7 +2,7 @@
 
 The core speaks of tensors by name; here they lie. Bounded, whatever a peer sends (protocol, section
 8): of each (kind, sender) the first PART or RESULT of the present head and the first one of a head
-to come (an honest peer is at most one ahead), of published bytes a fixed number a sender. What is
+to come (an honest peer is at most one ahead), of published bytes so many a sender. What is
 over is dropped and counted, and the core never hears of it: what it was told of lies here until
 `release` names its head.
 
@@ -57,13 +57,13 @@ class Early(NamedTuple):
 
 
 class TensorStore:
-    """All bulk bytes of one peer. `blobs_max`: published bytes held of one sender."""
+    """All bulk bytes of one peer. `blob_bytes_max`: published bytes held of one sender."""
 
-    def __init__(self, me: PeerId, head: Digest, blobs_max: int) -> None:
+    def __init__(self, me: PeerId, head: Digest, blob_bytes_max: int) -> None:
         self._me = me
         self._head = head
         self._past: deque[Digest] = deque(maxlen=HEADS_REMEMBERED)
-        self._blobs_max = blobs_max
+        self._blob_bytes_max = blob_bytes_max
         self._own: dict[Digest, tuple[Held, ...]] = {}
         self._arrived: dict[tuple[Digest, Bulk, PeerId], Held] = {}
         self._early: dict[tuple[Bulk, PeerId], Early] = {}
@@ -93,8 +93,8 @@ class TensorStore:
         """Take published bytes; False where the sender has too many here already."""
         if held.digest in self._blobs:
             return True
-        taken = sum(owner == sender for owner, _ in self._blobs.values())
-        if taken >= self._blobs_max:
+        held_bytes = [memoryview(h.data).nbytes for who, h in self._blobs.values() if who == sender]
+        if sum(held_bytes) + memoryview(held.data).nbytes > self._blob_bytes_max:
             self.dropped[sender] += 1
             return False
         self._blobs[held.digest] = (sender, held)

@@ -76,6 +76,8 @@ class Arrival(msgspec.Struct, frozen=True):
     sender: PeerId
     frame: object
     """As the transport gave it; the worker's opener makes bytes of it."""
+    size_bytes: int = 0
+    """Of the frame."""
 
 
 class Adopt(msgspec.Struct, frozen=True):
