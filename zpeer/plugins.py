@@ -59,7 +59,9 @@ METHODS = {
     Kind.AGGREGATOR: ("aggregate", "radius", "weight"),
     Kind.VALIDATOR_POLICY: ("validators", "targets"),
     Kind.SYBIL_POLICY: ("admits",),
-    Kind.ATTACK: ("gradient", "part", "committed_part", "aggregate", "effects"),
+    Kind.ATTACK: (
+        *("observe", "gradient", "committed_part", "part", "aggregate", "message", "effects"),
+    ),
     Kind.TASK: ("build_model", "batch", "loss", "evaluate", "flip_labels"),
 }
 """What an object of each kind must have (`zpeer.interfaces`)."""
