@@ -1,0 +1,1 @@
+"""Few and short: real processes, real sockets, on the loopback interface."""
