@@ -1,0 +1,137 @@
+"""Runs in one process in which a peer cheats, what honest peers wrote about it, and a court."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+from plugins.attacks.wrong_sum import WrongSum
+from tests.swarm import Softmax, make_swarm
+from zpeer import effects as fx
+from zpeer.attacker import HonestAttack
+from zpeer.case import Court
+from zpeer.evidence import Evidence, read_evidence
+from zpeer.faults import FaultKind
+from zpeer.ids import PeerId, digest
+from zpeer.messages import Accusation, Check
+from zpeer.plugins import load_plugins
+
+if TYPE_CHECKING:
+    from zpeer.conduct import Outgoing
+    from zpeer.ids import Digest
+    from zpeer.interfaces import Attack, AttackContext, Float32
+    from zpeer.messages import Message
+    from zpeer.parameters import ParameterFiles
+    from zpeer.simulation import LocalSwarm
+
+replace = msgspec.structs.replace
+
+
+class UnpublishedShield(WrongSum):
+    """Excuses its failed sum by an accusation whose bytes it never publishes."""
+
+    def __init__(self) -> None:
+        super().__init__(shield=True)
+
+    def effects(self, context: AttackContext, effects: list[fx.Effect]) -> list[Outgoing]:
+        told = super().effects(context, effects)
+        return [effect for effect in told if not isinstance(effect, fx.SendBlob)]
+
+
+class InventedReport(HonestAttack):
+    """Accuses a report on itself that nobody made."""
+
+    def message(self, context: AttackContext, message: Message) -> Message | bytes:
+        if not isinstance(message, Check) or context.step != 2:
+            return message
+        invented = Accusation(
+            FaultKind.WRONG_REPORT,
+            next(peer for peer in context.roster if peer != context.me),
+            context.head,
+            about=context.me,
+            evidence=digest("made up"),
+        )
+        return replace(message, accusations=(*message.accusations, invented))
+
+
+class Verified(NamedTuple):
+    """A run with a cheat, the evidence of one honest peer, and a court of that run."""
+
+    swarm: LocalSwarm
+    evidence: tuple[Evidence, ...]
+    court: Court
+    honest: tuple[PeerId, ...]
+
+
+CHEATS: dict[str, tuple[tuple[int, ...], dict[str, object]]] = {
+    "concealed_projection": ((1, 2), {}),
+    "equivocation": ((1,), {}),
+    "false_accusation": ((1,), {}),
+    "false_report": ((1, 2, 3), {}),
+    "invalid_body": ((1,), {"mode": "nan"}),
+    "lazy_validator": ((1, 2, 3), {}),
+    "part_not_finite": ((1,), {}),
+    "result_not_finite": ((1,), {}),
+    "sign_flip": ((1,), {}),
+    "wrong_average": ((1, 2, 3), {}),
+    "wrong_beacon": ((1,), {}),
+    "wrong_projection": ((1,), {}),
+    "wrong_secret": ((1,), {}),
+    "wrong_share": ((1,), {}),
+    "wrong_sum": ((1,), {}),
+}
+"""At least one for every fault that is a ban."""
+
+
+def run_attacks(attacks: dict[int, Attack]) -> Verified:
+    swarm = make_swarm(Path(mkdtemp()), attacks, peers=7, steps=8)
+    genesis = swarm.shared.genesis
+    witness = 0
+    files = swarm.peers[genesis.peers[witness]].files
+    keep_parameters(files)
+    results = swarm.run()
+    trainer = Softmax()
+
+    def gradient(parameters: Digest, seed: Digest) -> Float32:
+        return trainer.gradient(files.load(parameters), seed)[0]
+
+    court = Court(
+        genesis,
+        swarm.shared.aggregator,
+        swarm.shared.policy,
+        swarm._signatures.verify,
+        gradient,
+    )
+    evidence = tuple(read_evidence(path) for path in results[witness].evidence)
+    honest = tuple(
+        peer for peer, result in zip(genesis.peers, results, strict=True) if result.honest
+    )
+    assert evidence, "the cheat was not caught"
+    return Verified(swarm, evidence, court, honest)
+
+
+def keep_parameters(files: ParameterFiles) -> None:
+    """Claims against honest peers are judged, too, for which no peer keeps parameters."""
+
+    class Everything(set[bytes]):
+        def __contains__(self, name: object) -> bool:
+            return True
+
+    files._pinned = Everything()  # type: ignore[assignment]
+
+
+@cache
+def run_cheat(name: str) -> Verified:
+    places, parameters = CHEATS[name]
+    plugins = load_plugins()
+    attacks = {place: plugins.build("attack", name, parameters) for place in places}
+    return run_attacks(attacks)  # type: ignore[arg-type]
+
+
+def first_of(name: str, fault: FaultKind) -> tuple[Evidence, Verified]:
+    verified = run_cheat(name)
+    return next(each for each in verified.evidence if each.departure.fault is fault), verified
