@@ -88,11 +88,16 @@ def names(count: int) -> tuple[str, ...]:
 
 
 def make_shared(
-    peers: int = 8, steps: int = 10, *, aggregator: Aggregator | None = None, **changes: object
+    peers: int = 8,
+    steps: int = 10,
+    *,
+    ids: tuple[PeerId, ...] | None = None,
+    aggregator: Aggregator | None = None,
+    **changes: object,
 ) -> Ingredients:
     """A run of softmax regression."""
     start = np.zeros(DIMENSION, np.float32)
-    ids = tuple(PeerId(digest("test peer", number(place))) for place in range(peers))
+    ids = ids or tuple(PeerId(digest("test peer", number(place))) for place in range(peers))
     fields = {
         "run": digest("test run", number(peers), number(steps)),
         "peers": ids,
@@ -132,6 +137,6 @@ def make_swarm(
     **changes: object,
 ) -> LocalSwarm:
     """A swarm; `attacks` by the place of their peers."""
-    shared = make_shared(peers, steps, aggregator=aggregator, **changes)
+    shared = make_shared(peers, steps, aggregator=aggregator, **changes)  # type: ignore[arg-type]
     by_name = {names(peers)[place]: attack for place, attack in (attacks or {}).items()}
     return LocalSwarm(shared, Softmax(), directory, attacks=by_name, start=start, seed=seed)

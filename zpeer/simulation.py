@@ -11,6 +11,7 @@ of a small swarm's time, and the protocol is the same.
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from functools import lru_cache
 from math import inf
@@ -18,7 +19,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from zpeer import events as ev
 from zpeer.assembly import Ingredients, Numerics, Own, Peer, Plot, assemble
-from zpeer.errors import ZpeerError
 from zpeer.gradients import Gradients, Trains
 from zpeer.ids import Digest, PeerId, digest, number
 from zpeer.measures import Measures
@@ -41,10 +41,6 @@ LATENCY_SECONDS = 0.001
 DECODED_REMEMBERED = 1024
 GRADIENTS_REMEMBERED = 8
 """For each peer: those of a step, of the one before, and of open draws."""
-
-
-class SwarmError(ZpeerError):
-    """A simulated swarm did not do what was claimed of it. The message says how to repeat it."""
 
 
 class Signatures:
@@ -224,9 +220,24 @@ class LocalSwarm:
         for peer in self.peers.values():
             peer.session.feed(ev.Started(), self.now)
         self._soonest = self._find_soonest()
-        while self._step() and not self._is_enough(max_steps, until):
-            pass
+        try:
+            while self._step() and not self._is_enough(max_steps, until):
+                pass
+        except Exception as problem:
+            problem.add_note(self.describe())
+            raise
         return [self._result(peer) for peer in self.peers]
+
+    def describe(self) -> str:
+        """What this simulation is, and how to repeat it: it depends on nothing else."""
+        attacks = [self.peers[peer].reporter.name for peer in self.attackers]
+        test = os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" ")[0]
+        repeat = f"; repeat it: python -m pytest '{test}'" if test else ""
+        return (
+            f"simulation of {len(self.peers)} peers, seed {self._seed}, attackers"
+            f" {', '.join(attacks) or 'none'} from step {self._start}, virtual time"
+            f" {self.now:.3f} s, state in {self._directory}{repeat}"
+        )
 
     def _is_enough(self, max_steps: int | None, until: Callable[[Record], bool] | None) -> bool:
         """Asked after every delivery, hence the shortcut."""
