@@ -34,6 +34,7 @@ def case(name: str, alone: Fault, *more: Fault, **parameters: object) -> Case:
 
 GRADIENTS = (
     case("sign_flip", Fault.WRONG_GRADIENT),
+    case("sign_flip", Fault.WRONG_GRADIENT, scale=1e37),
     case("random_direction", Fault.WRONG_GRADIENT),
     case("label_flip", Fault.WRONG_GRADIENT),
     case("delayed_gradient", Fault.WRONG_GRADIENT),
@@ -70,6 +71,7 @@ ACCUSED = (
     case("wrong_projection", Fault.WRONG_PROJECTION, units=100.0),
     case("wrong_norm", Fault.WRONG_PROJECTION),
     case("wrong_sum", Fault.FALSE_ACCUSATION, shield=True),
+    case("sacrifice", Fault.WRONG_SUM, Fault.WRONG_PROJECTION),
     case("false_accusation", Fault.FALSE_ACCUSATION),
     case("false_accusation", Fault.FALSE_ACCUSATION, of="part"),
     case("false_accusation", Fault.FALSE_ACCUSATION, of="report"),

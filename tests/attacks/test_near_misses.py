@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from plugins.attacks._colluder import Colluder
 from tests.attacks.harness import build, check_gone, check_unharmed, run, run_plot
-from zpeer.attacker import HonestAttack
 from zpeer.faults import FaultKind
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 UNIT = 2.0**-24
 
 
-class SpoiltForColluders(HonestAttack):
+class SpoiltForColluders(Colluder):
     """Commits to infinities, but only where no honest owner gets to see them."""
 
     def committed_part(self, context: AttackContext, part: int, data: Bytes) -> Bytes:
