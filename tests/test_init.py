@@ -262,6 +262,15 @@ def test_a_renewed_run_has_a_new_id_and_the_former_one_stays_whole(
     assert [name for name in mine if mine[name] != theirs[name]] == ["run.nonce"]
 
 
+def test_a_whole_number_does_for_a_float(template: Path, tmp_path: Path) -> None:
+    run = make(template, tmp_path / "run", changes={"optimizer.learning_rate": 1})
+    text = (tmp_path / "run" / "run.toml").read_text()
+    (tmp_path / "run" / "run.toml").write_text(
+        text.replace("learning_rate = 1\n", "learning_rate = 1.0\n")
+    )
+    assert config.load_run(tmp_path / "run").id == run.id
+
+
 def test_a_run_that_never_ran_leaves_nothing_behind(template: Path, tmp_path: Path) -> None:
     before = make(template, tmp_path / "run")
     assert renew(tmp_path / "run").id != before.id
@@ -334,10 +343,11 @@ def test_the_commands_make_keys_a_run_and_a_peer_file(template: Path, tmp_path: 
     run = config.load_run(tmp_path / "r")
     assert run.run.steps == 9
     assert run.id.hex() in said
-    run_here(
+    joined = run_here(
         *("init", "--join", tmp_path / "r" / "run.toml", "--key", tmp_path / "bob.key"),
         *("--bind", "0.0.0.0:4002", tmp_path / "bob.toml"),
     )
+    assert "line.py: code that came with the run and will run here" in joined
     assert config.load_peer(tmp_path / "bob.toml").bind == "0.0.0.0:4002"
     other = ("peer-file", "--run", tmp_path / "r", "--key", tmp_path / "cat.key")
     assert "localhost:4003" in run_here(*other, tmp_path / "cat.toml")

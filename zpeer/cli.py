@@ -151,9 +151,14 @@ def peer_file(
     advertise: Annotated[str, typer.Option(help="Where others reach me, if another.")] = "",
 ) -> None:
     """Write my own peer file for a run of several owners."""
+    from zpeer.config import load_run  # noqa: PLC0415
     from zpeer.peerfile import join_run  # noqa: PLC0415
 
     made = join_run(run, key, path, bind=bind or None, advertise=advertise or None)
+    for code in load_run(run).plugin_paths:
+        typer.echo(
+            f"{code}: code that came with the run and will run here; read it before you start"
+        )
     typer.echo(f"{path}: listens on {made.bind}; start it with: zpeer run {path}")
 
 
