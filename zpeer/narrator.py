@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from zpeer.errors import WireError
 from zpeer.faults import is_ban, sentence
+from zpeer.foreign import say_foreign
 from zpeer.ids import NOTHING, Digest, PeerId, short
 from zpeer.messages import (
     Accusation,
@@ -87,16 +88,16 @@ class Narrator:
 
     def say_signed(self, signed: Signed) -> str:
         """A stage message: kind, sender, what matters of its content, and where it belongs."""
-        gist = self.gist(self.decode(signed))
+        gist = self.gist(signed.stage, signed.payload)
         return (
             f"{signed.stage.name} from {self.name(signed.sender)}{gist}  {self.place(signed.head)}"
         )
 
-    def gist(self, message: Message | None) -> str:  # noqa: PLR0911 - one a case
+    def gist(self, stage: Stage, payload: bytes) -> str:  # noqa: PLR0911 - one a case
         """What one wants to know of a message at a glance."""
-        match message:
+        match message := self.decode_payload(stage, payload):
             case None:
-                return ": DOES NOT DECODE"
+                return f": DOES NOT DECODE ({say_foreign(payload)})"
             case Commit(parts=parts):
                 return f": {len(parts)} parts" if parts else ": secrets alone"
             case Aggregated(result=result):

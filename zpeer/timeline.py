@@ -137,7 +137,7 @@ def say_effect(narrator: Narrator, effect: Effect) -> str:  # noqa: PLR0911 - on
     """The same without the indent."""
     match effect:
         case fx.Broadcast(stage=stage, payload=payload, head=head):
-            gist = narrator.gist(narrator.decode_payload(stage, payload))
+            gist = narrator.gist(stage, payload)
             return f"broadcast {stage.name}{gist}  {narrator.place(head)}"
         case (
             fx.SendPart()
