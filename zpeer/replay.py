@@ -226,8 +226,8 @@ class Replayer:
         heads = () if self.selection.until is not None else self.rerun.compare_heads()
         if heads:
             self._show_difference("at the end", heads)
-        core, events = self.rerun.core, self.rerun.events
-        head = f"head {short(core.head)}" if core else "no head"
+        last, events = self.rerun.last, self.rerun.events
+        head = f"head {short(last)}" if last else "nothing decided"
         if self.differing:
             self.say(f"{events} events replayed; {self.differing} differ")
             return DIFFERENT

@@ -93,6 +93,8 @@ class Rerun:
     events: int = field(default=0, init=False)
     decided: Digest | None = field(default=None, init=False)
     """Head of the last recorded record; the one before it if nothing was built on that."""
+    last: Digest | None = field(default=None, init=False)
+    """Head of the last recorded record, which the peer's last word names too."""
 
     def __iter__(self) -> Iterator[Turn | Boundary | Payload]:
         for position, frame in self.reader:
@@ -141,7 +143,8 @@ class Rerun:
         is_end = any(isinstance(effect, Stop) for effect in recorded)
         for effect in recorded:
             if isinstance(effect, Decide):
-                self.decided = effect.record.previous if is_end else effect.record.head
+                self.last = effect.record.head
+                self.decided = effect.record.previous if is_end else self.last
 
     def _compare(self, recorded: list[Effect], replayed: list[Effect]) -> tuple[str, ...]:
         if encode_effects(recorded) == encode_effects(replayed):

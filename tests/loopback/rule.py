@@ -1,28 +1,36 @@
-"""An aggregator as a user writes it: CenteredClip with a radius of its own."""
+"""An aggregator as a user writes it: a clipped mean whose radius follows the typical norm."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from zpeer.hookspecs import hookimpl
-from zpeer_plugins.aggregators.centered_clip import CenteredClip
+from zpeer.numerics.centered_clip import solve
+from zpeer.numerics.clipping import clip_weight
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from zpeer.interfaces import Aggregator
+    from zpeer.interfaces import Aggregator, Float32
 
 MULTIPLE = 1.25
 
 
-class Rule(CenteredClip):
-    """Follows the typical norm."""
+class Rule:
+    """Clips at so many typical norms."""
 
-    def __init__(self) -> None:
-        super().__init__("auto", MULTIPLE)
+    verification: Literal["residual", "audit"] = "residual"
+
+    def aggregate(self, rows_ND: Float32, radius: float) -> Float32:
+        return solve(rows_ND, radius).vector
+
+    def radius(self, typical: float) -> float:
+        return MULTIPLE * typical
+
+    def weight(self, norm: float, radius: float) -> float:
+        return clip_weight(norm, radius)
 
 
 @hookimpl
 def zpeer_aggregators() -> dict[str, Callable[..., Aggregator]]:
-    """One rule."""
     return {"rule": Rule}
