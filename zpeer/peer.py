@@ -170,6 +170,7 @@ class Process:
         self._transport = transport
         self._watchers = watchers
         self._interruption = interruption
+        self._started = time.monotonic()
         self._recorder: Recorder | None = None
         self._records = 0
         self._left: dict[PeerId, int] = {}
@@ -186,7 +187,7 @@ class Process:
         session = self._peer.session
         try:
             self._hand.start()
-            session.feed(Started(), time.monotonic())
+            session.feed(Started(), self._now())
             for item in early:
                 self._take(item)
             self._loop()
@@ -258,6 +259,10 @@ class Process:
         sent = seen.control_sent + seen.bulk_sent
         return Traffic(sent, seen.control_received + seen.bulk_received)
 
+    def _now(self) -> float:
+        """Seconds since the run began here: a log does not tell how long the machine is up."""
+        return time.monotonic() - self._started
+
     # --- the loop ---------------------------------------------------------------------------------
 
     def _loop(self) -> None:
@@ -266,21 +271,21 @@ class Process:
         while session.stopped is None and not self._interruption.signal:
             self._turn(session.deadline)
         if session.stopped is not None and session.stopped.code == STOPPED:
-            end = time.monotonic() + LINGER_SECONDS
-            while time.monotonic() < end and not self._interruption.signal:
+            end = self._now() + LINGER_SECONDS
+            while self._now() < end and not self._interruption.signal:
                 self._turn(end)
 
     def _turn(self, until: float) -> None:
         """Wait for something to happen, and deal with it."""
         session = self._peer.session
-        news = self._transport.poll(min(IDLE_SECONDS, max(0.0, until - time.monotonic())))
+        news = self._transport.poll(min(IDLE_SECONDS, max(0.0, until - self._now())))
         for item in news:
             self._take(item)
         for done in self._hand.take():
             if done.problem is not None:
                 raise done.problem
-            session.answer(done.job, done.answer, time.monotonic())
-        session.tick(time.monotonic())
+            session.answer(done.job, done.answer, self._now())
+        session.tick(self._now())
         if self._recorder and not news:
             self._recorder.flush()
 
@@ -288,7 +293,7 @@ class Process:
         """One thing that the transport gave."""
         session = self._peer.session
         if isinstance(item, ControlFrame):
-            session.receive_control(item.peer, item.data, time.monotonic())
+            session.receive_control(item.peer, item.data, self._now())
         elif isinstance(item, BulkFrame):
             session.receive_bulk(item.peer, item.header, item, len(item.sealed))
         else:
