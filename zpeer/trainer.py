@@ -157,7 +157,9 @@ class Trainer:
     def _batch(self, seed: Digest) -> Batch:
         """The seed's minibatch; leaves the global generator seeded too, for dropout."""
         low, high = (int.from_bytes(part, "little") for part in (seed[:8], seed[8:16]))
-        torch.manual_seed(high)
+        # Not torch.manual_seed: that also leaves word for devices that were never started, a trace
+        # of the stack each, kept for as long as the process lives.
+        torch.default_generator.manual_seed(high)
         return self._task.batch(torch.Generator().manual_seed(low), self._batch_size)
 
     def _clipped(self, gradient: Float32) -> Float32:
