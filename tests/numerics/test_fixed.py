@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tests.numerics.cases import normal
-from zpeer.numerics.fixed import BLOCK, LANES, norm, rounded_norm
+from zpeer.numerics.fixed import BLOCK, LANES, norm, norms, rounded_norm
 
 UNIT = 2.0**-24
 
@@ -37,6 +37,12 @@ def test_norms_follow_the_order_that_is_written_down(length: int) -> None:
     assert norm(vector) == reference(vector, np.float64)
     if length:
         assert rounded_norm(vector) == reference(vector, np.float32)
+
+
+@pytest.mark.parametrize("length", [0, 1, 33, 5000, BLOCK + 1])
+def test_norms_of_rows_are_those_of_each_row(length: int) -> None:
+    rows = normal("rows", 3 * length).reshape(3, length)
+    assert norms(rows) == tuple(reference(row, np.float64) for row in rows)
 
 
 @given(st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), max_size=60))

@@ -38,7 +38,7 @@ import numpy as np
 from blake3 import blake3
 
 from zpeer.ids import DIGEST_SIZE, number
-from zpeer.numerics.fixed import norm
+from zpeer.numerics.fixed import norms
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -93,21 +93,26 @@ class Directions(NamedTuple):
         return sums_KQ
 
     def norms(self) -> tuple[float, ...]:
-        """Norm of every direction with the cut at `length`; bit-equal on any hardware."""
+        """Norm of every direction with the cut at `length`; bit-equal on any hardware.
+
+        The last row of r s^T is cut short: sqrt(|r|^2 |s|^2 + r_last^2 |s_cut|^2).
+        """
         side = self.left.shape[1]
         if not side:
             return (0.0,) * len(self.left)
         full, tail = divmod(self.length, side)
-        return tuple(
-            _product_norm(left[:full], right, left[full:], right[:tail])
-            for left, right in zip(self.left, self.right, strict=True)
+        pieces = (
+            norms(self.left[:, :full]),
+            norms(self.right),
+            norms(self.left[:, full : full + 1]),
+            norms(self.right[:, :tail]),
         )
+        return tuple(_product_norm(*four) for four in zip(*pieces, strict=True))
 
 
-def _product_norm(left: Float32, right: Float32, last: Float32, cut: Float32) -> float:
-    """Norm of z whose last row is cut short: sqrt(|r|^2 |s|^2 + r_last^2 |s_cut|^2)."""
-    body = norm(left) * norm(right)
-    edge = norm(last[:1]) * norm(cut)
+def _product_norm(left: float, right: float, last: float, cut: float) -> float:
+    body = left * right
+    edge = last * cut
     return math.sqrt(body * body + edge * edge)
 
 

@@ -17,7 +17,7 @@ one a block, that is (log2 BLOCK + number of blocks) * 2^-53: 2e-14 at 11 millio
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     Float64 = NDArray[np.float64]
     Numbers = NDArray[np.float32 | np.float64]
+
+Kind = TypeVar("Kind", np.float32, np.float64)
 
 BLOCK = 1 << 16
 LANES = 1 << 12
@@ -41,7 +43,12 @@ def norm(vector: Float32 | Float64) -> float:
     The square of a float32 is exact in double (48 bits of 53) and lies between 2e-90 and 1.2e77, so
     rows of 3e38 and denormal rows need no scaling.
     """
-    return math.sqrt(_sum_of_squares(vector, np.float64))
+    return math.sqrt(_sums_of_squares(vector, np.float64))
+
+
+def norms(rows_ND: Float32) -> tuple[float, ...]:
+    """The norm of every row: what `norm` gives for it, in one go where rows are short and many."""
+    return tuple(math.sqrt(total) for total in _sums_of_squares(rows_ND, np.float64))
 
 
 def rounded_norm(vector: Float32) -> float | None:
@@ -54,23 +61,29 @@ def rounded_norm(vector: Float32) -> float | None:
     D = 10^7): then only `norm` will do. Whether it is None is as bit-equal as the number.
     """
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
-        total = _sum_of_squares(vector, np.float32)
+        total = float(_sums_of_squares(vector, np.float32))
     return math.sqrt(total) if LEAST <= total <= MOST else None
 
 
-def _sum_of_squares(vector: Numbers, dtype: type[np.float32 | np.float64]) -> float:
-    """Sum of squares in the module's order; within a block in `dtype`, across blocks in double."""
-    lanes = np.zeros(LANES)
-    squares = np.empty(min(BLOCK, _power_of_two(len(vector))), dtype)
-    for start in range(0, len(vector), BLOCK):
-        piece = vector[start : start + BLOCK]
-        here = squares[: _power_of_two(len(piece))]
-        np.multiply(piece, piece, out=here[: len(piece)], dtype=dtype)
-        here[len(piece) :] = 0
-        _fold(here, LANES)
-        lanes[: len(here)] += here[:LANES]
-    _fold(lanes, 1)
-    return float(lanes[0])
+def _sums_of_squares(vectors: Numbers, dtype: type[Kind]) -> Float64:
+    """Sums of squares along the last axis, in the module's order.
+
+    Within a block in `dtype`, across blocks in double. Lanes that would only hold zeros are left
+    out: adding them would change no sum.
+    """
+    *shape, length = vectors.shape
+    size = _power_of_two(length)
+    lanes = np.zeros((*shape, min(LANES, size)))
+    squares = np.empty((*shape, min(BLOCK, size)), dtype)
+    for start in range(0, length, BLOCK):
+        piece = vectors[..., start : start + BLOCK]
+        width = piece.shape[-1]
+        here = squares[..., : _power_of_two(width)]
+        np.multiply(piece, piece, out=here[..., :width], dtype=dtype)
+        here[..., width:] = 0
+        folded = _fold(here, LANES)
+        lanes[..., : folded.shape[-1]] += folded
+    return _fold(lanes, 1)[..., 0]
 
 
 def _power_of_two(length: int) -> int:
@@ -78,12 +91,14 @@ def _power_of_two(length: int) -> int:
     return 1 << max(length - 1, 0).bit_length()
 
 
-def _fold(numbers: Numbers, stop: int) -> None:
-    """Add the upper half to the lower, in place, until at most `stop` are left.
+def _fold(numbers: NDArray[Kind], stop: int) -> NDArray[Kind]:
+    """Add the upper half to the lower, in place, until at most `stop` are left, which it returns.
 
-    The length is a power of two.
+    Along the last axis, whose length is a power of two.
     """
-    size = len(numbers)
+    size = numbers.shape[-1]
     while size > stop:
         size //= 2
-        np.add(numbers[:size], numbers[size : 2 * size], out=numbers[:size])
+        upper = numbers[..., size : 2 * size]
+        np.add(numbers[..., :size], upper, out=numbers[..., :size])
+    return numbers[..., :size]
