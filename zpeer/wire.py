@@ -9,7 +9,7 @@ that of the types. Numbers that are not finite do decode: they are a fault for t
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
@@ -62,7 +62,7 @@ Each is no larger than `payload_bytes_max`.
 """
 
 
-class WireLimits(msgspec.Struct, frozen=True):
+class WireLimits(msgspec.Struct, frozen=True, dict=True):
     """What a genesis of n peers and k directions allows in a message: the same at all peers."""
 
     peers: int
@@ -105,7 +105,7 @@ class WireLimits(msgspec.Struct, frozen=True):
             + len(Stage) * _SCALAR
         )
 
-    @property
+    @cached_property
     def payload_bytes_max(self) -> int:
         """Most bytes that any payload can have."""
         return max(self.payload_bytes(stage) for stage in Stage)
