@@ -6,6 +6,7 @@ Nothing is signed before everybody is there, so a start that fails costs nothing
 from __future__ import annotations
 
 import time
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from zpeer.errors import StartError
@@ -32,10 +33,15 @@ if TYPE_CHECKING:
     from zpeer.preparation import Prepared
 
 POLL_SECONDS = 0.5
+FAREWELL_SECONDS = 3.0
+"""Who finds that it differs stays so long: the others are still connecting, and shall learn why it
+will not come. Longer than ZeroMQ waits before it tries again."""
+EARLY_MAX: dict[type, int] = {ControlFrame: 16, BulkFrame: 2}
+"""Kept of each peer: it can send its COMMIT and a PART before it needs something of mine."""
 
 
 class Muster:
-    """One wait. What peers that are quicker send meanwhile is kept in `early`."""
+    """One wait. The little that peers that are quicker can rightly send is kept in `early`."""
 
     def __init__(
         self,
@@ -55,6 +61,7 @@ class Muster:
         self._logger = logger
         self._refused: dict[PeerId, Refused] = {}
         self.early: list[ControlFrame | BulkFrame] = []
+        self._early_counts: Counter[tuple[type, PeerId]] = Counter()
 
     def wait(self, interruption: Callable[[], str]) -> None:
         """Return when all are connected.
@@ -76,6 +83,7 @@ class Muster:
             for item in self._transport.poll(min(POLL_SECONDS, max(0.0, deadline - now))):
                 self._take(item)
             if 2 * len(self._refused) > len(self._others):
+                self._say_farewell(interruption)
                 raise StartError(self._explain_refusals())
         self._show([])
 
@@ -90,13 +98,27 @@ class Muster:
 
     def _take(self, item: Incoming) -> None:
         if isinstance(item, ControlFrame | BulkFrame):
-            self.early.append(item)
+            self._keep(item)
             return
         note(self._logger, self._names, item)
         if isinstance(item, Refused):
             self._refused[item.peer] = item
         elif isinstance(item, Connected):
             self._refused.pop(item.peer, None)
+
+    def _keep(self, item: ControlFrame | BulkFrame) -> None:
+        """Keep what came early, within limits: the wait may be long, and a peer a flooder."""
+        kind = type(item)
+        self._early_counts[kind, item.peer] += 1
+        if self._early_counts[kind, item.peer] <= EARLY_MAX[kind]:
+            self.early.append(item)
+
+    def _say_farewell(self, interruption: Callable[[], str]) -> None:
+        """Let the others hear my greeting, which tells them in what this run differs."""
+        end = time.monotonic() + FAREWELL_SECONDS
+        while time.monotonic() < end and not interruption():
+            for item in self._transport.poll(min(POLL_SECONDS, max(0.0, end - time.monotonic()))):
+                self._take(item)
 
     def _explain_missing(self, missing: list[PeerId]) -> str:
         """Whom it waited for in vain, and what is known of each."""
