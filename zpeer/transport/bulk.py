@@ -4,7 +4,7 @@ Plain, because libzmq's CURVE halves the speed; sealed per tensor instead (`seal
 control plane the receiver connects, to the host of the run file and the port of the signed
 greeting, and beats. A beat is sealed too: it proves who is connected, shows over which connection,
 and names the tensors that came, so that the sender can let go of them; what was not named goes
-again over a new connection.
+again over a new connection. Large tensors are named at once, small ones a few together.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import zmq
 from zpeer.ids import DIGEST_SIZE, PeerId
 from zpeer.transport.guard import Guard
 from zpeer.transport.incoming import BadFrame, BulkFrame
-from zpeer.transport.outbox import Limits, Outbox
+from zpeer.transport.outbox import ACKNOWLEDGE_BYTES, Limits, Outbox
 from zpeer.transport.seal import COUNTER_SIZE, TAG_SIZE, Agreement, Sealer
 from zpeer.transport.sockets import (
     HANDSHAKE_BYTES,
@@ -49,6 +49,9 @@ QUEUE = 4
 OUTBOX_FRAMES = 256
 OUTBOX_TENSORS = 16
 """Largest tensors that may wait for one peer."""
+ACKNOWLEDGE_TENSORS = OUTBOX_TENSORS // 4
+"""Tensors that came after which a beat does not wait for its time: well before an outbox is full.
+"""
 
 
 class Sealed(NamedTuple):
@@ -73,6 +76,13 @@ class BulkLink:
         self.guard = guard
         self.agreement = agreement
         self.arrived: list[int] = []
+        self.unacknowledged = 0
+
+    @property
+    def wants_beat(self) -> bool:
+        """Whether enough has come for the sender to be told."""
+        many = len(self.arrived) >= ACKNOWLEDGE_TENSORS
+        return many or self.unacknowledged >= ACKNOWLEDGE_BYTES
 
     def close(self) -> None:
         """Close the connection and forget what waits."""
@@ -141,6 +151,7 @@ class BulkPlane:
         except zmq.Again:
             return
         del link.arrived[:ACKNOWLEDGED_MAX]
+        link.unacknowledged = 0
         self._counters.beats_sent += plain_bytes(len(beat))
 
     def take_beats(self) -> Iterator[PeerId]:
@@ -189,7 +200,7 @@ class BulkPlane:
             item = self._read(peer, link, frames)
             if item is not None:
                 yield item
-        if link.arrived:
+        if link.wants_beat:
             self.beat(peer)
 
     def _read(
@@ -208,6 +219,7 @@ class BulkPlane:
         (counter,) = COUNTER.unpack_from(head)
         link.arrived.append(counter)
         del link.arrived[:-ARRIVED_MAX]
+        link.unacknowledged += size_bytes
         if not link.agreement.opener.is_fresh(counter):
             self._counters.repeated += 1  # sent again over a new connection, or replayed
             return None

@@ -16,7 +16,7 @@ import zmq
 from zpeer.transport.gate import Gate, author
 from zpeer.transport.guard import Guard
 from zpeer.transport.hello import HELLO_BYTES_MAX, SESSION_SIZE
-from zpeer.transport.outbox import Limits, Outbox
+from zpeer.transport.outbox import ACKNOWLEDGE_BYTES, Limits, Outbox
 from zpeer.transport.sockets import (
     HANDSHAKE_BYTES,
     ROUTER_QUEUE,
@@ -46,8 +46,6 @@ FRAMES = 2
 QUEUE = 32
 """Messages of one peer read ahead by ZeroMQ, and the most taken in one go: others wait too."""
 OUTBOX_FRAMES = 4096
-ACKNOWLEDGE_BYTES = 65536
-"""Unacknowledged bytes after which a beat does not wait for its time."""
 
 
 class Raw(NamedTuple):

@@ -107,7 +107,7 @@ class Guard:
         """Learn which connections opened and closed; before reading, so that all is counted."""
         if self._monitor is None:
             return
-        while self._monitor.poll(0):
+        while int(self._monitor.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
             event = parse_monitor_message(self._monitor.recv_multipart())
             number = int(event["value"])
             self._drop(number)

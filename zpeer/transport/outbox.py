@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     Send = Callable[[bytes, Sequence[bytes]], None]
     """Puts frames on a connection by its routing id; raises zmq.ZMQError where it is gone."""
 
+ACKNOWLEDGE_BYTES = 65536
+"""Unacknowledged bytes after which a receiver's beat does not wait for its time."""
 REROUTES_MAX = 64
 """Connections that a peer may open one after the other in the life of a process. Each may be sent
 all that is unacknowledged, and a peer that does not read keeps it in memory: without a bound that
