@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from zpeer.initialise import Attackers, init_local
-from zpeer.observations import Observation, StepDecided
+from zpeer.observations import StepDecided
 from zpeer.swarm import make_board, watch
 
 if TYPE_CHECKING:
@@ -66,18 +66,17 @@ class Result(NamedTuple):
             if each.is_honest and each.name in gone
         ]
 
-    def observations(self, name: str) -> list[Observation]:
-        """All that a peer said."""
-        lines = (self.directory / "state" / name / "observations.jsonl").read_bytes().splitlines()
-        decoder = msgspec.json.Decoder(Observation)
-        return [decoder.decode(line) for line in lines]
-
     def steps(self, name: str) -> list[StepDecided]:
-        """The counted steps of a peer."""
-        said = self.observations(name)
-        return [
-            each for each in said if isinstance(each, StepDecided) and each.outcome == "counted"
-        ]
+        """The counted steps of a peer, as it told of them."""
+        lines = (self.directory / "state" / name / "observations.jsonl").read_bytes().splitlines()
+        said = [msgspec.json.decode(line) for line in lines]
+        found = [msgspec.convert(each, StepDecided) for each in said if each["type"] == "step"]
+        return [each for each in found if each.outcome == "counted"]
+
+    @property
+    def names(self) -> list[str]:
+        """All peers."""
+        return list(self.board.members)
 
 
 def run_plan(plan: Plan, directory: Path, view: View) -> Result:

@@ -21,10 +21,15 @@ if TYPE_CHECKING:
 COLORS = ("#1b6ca8", "#c0392b", "#7f8c8d", "#27ae60", "#8e44ad", "#d68910")
 INCHES = (8.0, 7.0)
 DOTS_PER_INCH = 130
+HIGHEST, LINE, LINES = 0.7, 0.06, 8
+"""Where the names of banned peers stand: shares of the height, where few curves pass."""
+LATE = 0.7
+"""Beyond this share of the width a name stands left of its line."""
+NAME_POINTS = 24
 
 
 class Curve(msgspec.Struct, frozen=True):
-    """One run in a picture: series of (step, value), and (step, peer) for those that left."""
+    """One run in a picture: series of (step, value), and who left as (step, what)."""
 
     label: str
     losses: list[tuple[int, float]]
@@ -38,7 +43,10 @@ def curve_of(board: Scoreboard, label: str) -> Curve:
         label=label,
         losses=board.series("loss") or board.losses,
         accuracies=board.series("accuracy"),
-        bans=[(ban.step, ban.left.peer) for ban in board.bans],
+        bans=[
+            (ban.step, f"{ban.left.peer} {'banned' if ban.left.banned else 'removed'}")
+            for ban in board.bans
+        ],
     )
 
 
@@ -53,8 +61,10 @@ def draw(path: Path, curves: Sequence[Curve], title: str, attack_start: int | No
     for index, curve in enumerate(curves):
         color = COLORS[index % len(COLORS)]
         draw_series(accuracy, curve.accuracies, color, curve.label)
-        draw_series(loss, curve.losses, color, curve.label)
-        mark_bans(accuracy, curve.bans, color)
+        diverged = " (diverged)" if any(not isfinite(value) for _, value in curve.losses) else ""
+        draw_series(loss, curve.losses, color, curve.label + diverged)
+    for index, curve in enumerate(curves):  # now that the width is known
+        mark_bans(accuracy, curve.bans, COLORS[index % len(COLORS)])
     if attack_start is not None:
         for axes in (accuracy, loss):
             axes.axvline(attack_start, color="black", linestyle=":", linewidth=1)
@@ -80,11 +90,22 @@ def draw_series(axes: Axes, series: list[tuple[int, float]], color: str, label: 
 
 
 def mark_bans(axes: Axes, bans: list[tuple[int, str]], color: str) -> None:
-    """A dashed line at each step somebody left in, with the names."""
-    for step in sorted({step for step, _ in bans}):
-        gone = ", ".join(peer for at, peer in bans if at == step)
+    """A dashed line at each step somebody left in, the names one below the other."""
+    start, end = axes.get_xlim()
+    for place, (step, what) in enumerate(bans):
         axes.axvline(step, color=color, linestyle="--", linewidth=1)
-        axes.annotate(f"{gone} banned", (step, 0.98), rotation=90, va="top", ha="right", fontsize=8)
+        is_late = step - start > LATE * (end - start)
+        axes.annotate(
+            f"{what}, step {step}",
+            xy=(step, HIGHEST - LINE * (place % LINES)),
+            xytext=(-NAME_POINTS if is_late else NAME_POINTS, 0),
+            textcoords="offset points",
+            ha="right" if is_late else "left",
+            va="center",
+            fontsize=8,
+            color=color,
+            arrowprops={"arrowstyle": "-", "color": color, "linewidth": 0.8},
+        )
 
 
 def finish_axes(accuracy: Axes, loss: Axes, title: str) -> None:
