@@ -1,4 +1,4 @@
-"""The door: what decodes and is validly signed becomes an event, all else is dropped and counted."""
+"""The door: what decodes and is validly signed becomes an event, all else is dropped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A swarm in one process: it learns, agrees, repeats itself bit for bit, and survives bad plugins."""
+"""A swarm in one process: it learns, agrees, repeats itself, and survives bad plugins."""
 
 from __future__ import annotations
 

@@ -136,7 +136,8 @@ def test_any_bytes_held_are_found_by_digest() -> None:
     store.put_result(HEADS[0], hold(b"aggr"))
     arrive(store, Bulk.PART, HEADS[0], ALICE, b"part")
     store.publish(BOB, hold(b"blob"))
-    for data in (b"mine", b"aggr", b"part", b"blob"):
+    arrive(store, Bulk.PART, HEADS[1], BOB, b"soon")
+    for data in (b"mine", b"aggr", b"part", b"blob", b"soon"):
         assert store.find(digest_bytes(data)) == data
     assert store.find(digest_bytes(b"none")) is None
 

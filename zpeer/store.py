@@ -131,7 +131,10 @@ class TensorStore:
         return next((held.data for held in self._all() if held.digest == name), None)
 
     def _all(self) -> Iterator[Held]:
-        # Copies, because the loop may look while the worker fills.
+        # Copies, because the loop may look while the worker fills; and what came early first,
+        # because `adopt` moves it into what has arrived.
+        for early in list(self._early.values()):
+            yield early.held
         yield from list(self._arrived.values())
         for parts in list(self._own.values()):
             yield from parts
@@ -140,8 +143,7 @@ class TensorStore:
     def size_bytes(self) -> int:
         """Bytes held; those with several names count once for each."""
         blobs = [held for _, held in self._blobs.values()]
-        early = [each.held for each in self._early.values()]
-        return sum(memoryview(held.data).nbytes for held in [*self._all(), *blobs, *early])
+        return sum(memoryview(held.data).nbytes for held in [*self._all(), *blobs])
 
     # --- what goes --------------------------------------------------------------------------------
 
