@@ -19,8 +19,8 @@ STAGE_SECONDS = 10.0
 
 
 def peer(place: int) -> PeerId:
-    """A peer's id that sorts and prints in order."""
-    return PeerId(bytes([place]) * 32)
+    """A peer's id that sorts and prints in order, and is never NOTHING."""
+    return PeerId(bytes([place]) * 31 + b"\x01")
 
 
 def to_bytes(values: Iterable[float]) -> bytes:

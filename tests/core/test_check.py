@@ -90,7 +90,7 @@ def lazy(toy: Toy, message: object) -> object:
 
 
 def test_a_lazy_validator_is_caught_by_its_target_and_the_draw_opens_again() -> None:
-    ring = Ring(5, tampers={1: saying(Stage.CHECK, lazy)}).run()
+    ring = Ring(5, steps=12, tampers={1: saying(Stage.CHECK, lazy)}).run()
     records = check_caught(ring, {1: FaultKind.WRONG_REPORT})
     at = next(k for k, r in enumerate(records) if r.departures)
     (departure,) = records[at].departures

@@ -105,10 +105,10 @@ def test_the_end_waits_until_all_is_closed_and_one_more_check_set_is_recorded() 
     records = check_honest(Ring(5).run())
     closing = [r for r in records if r.outcome is Outcome.CLOSING]
     last_step = records[len(records) - len(closing) - 1]
-    assert {draw.attempt for draw in last_step.draws} == {last_step.previous}
-    assert len(last_step.draws) == 4  # every worker of the last step
-    assert not closing[0].draws
-    assert len(closing) == 2
+    drawn = [draw for draw in last_step.draws if draw.attempt == last_step.previous]
+    assert len(drawn) == 4  # every worker of the last step
+    first_done = next(k for k, record in enumerate(closing) if not record.draws)
+    assert len(closing) == first_done + 2
 
 
 # --- deadlines ------------------------------------------------------------------------------------

@@ -174,7 +174,7 @@ def test_a_sum_at_nine_tenths_of_its_tolerance_passes_and_at_eleven_tenths_fails
 def test_a_lone_owner_that_covers_its_shift_with_its_own_projection_is_caught_by_a_draw(
     k: int,
 ) -> None:
-    ring = Ring(5, steps=6, toys={1: Covering}, run=digest("toy run", bytes([k]))).run()
+    ring = Ring(5, steps=20, toys={1: Covering}, run=digest("toy run", bytes([k]))).run()
     records = check_caught(ring, {1: FaultKind.WRONG_PROJECTION})
     banning = next(r for r in records if r.departures)
     assert banning.departures[0].accuser != peer(1)

@@ -169,7 +169,8 @@ def loosen_norms(judgement: Judgement, accusation: Accusation) -> None:
         for worker in past.base.workers
     }
     for worker, norm in norms.items():
-        if not norm <= past.base.delta_max[part]:
+        here = worker in judgement.base.roster  # else it is banned, or drawn since its removal
+        if here and not norm <= past.base.delta_max[part]:
             judgement.reopen(worker, past)
     root = judgement.context.layout(past).length(part) ** 0.5
     judgement.delta_floor = max(judgement.delta_floor, 2 * lower_median([*norms.values()]) / root)
