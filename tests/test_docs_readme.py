@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import subprocess
-import sys
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from zpeer.cli import app
 from zpeer.interfaces import Aggregator
 from zpeer.plugins import load_plugins
 
@@ -31,16 +31,10 @@ INLINE = [shlex.split(text) for text in re.findall(r"`(zpeer [^`\n]+)`", README)
 
 @cache
 def help_of(*command: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "zpeer", *command, "--help"],
-        env={**os.environ, "COLUMNS": "200", "TERM": "dumb"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    assert done.returncode == 0, f"zpeer {' '.join(command)} --help: {done.stdout}{done.stderr}"
-    return done.stdout
+    plain = {"COLUMNS": "200", "TERM": "dumb", "NO_COLOR": "1"}
+    done = CliRunner().invoke(app, [*command, "--help"], env=plain)
+    assert done.exit_code == 0, f"zpeer {' '.join(command)} --help: {done.output}"
+    return done.output
 
 
 def test_the_readme_shows_commands() -> None:
