@@ -156,6 +156,6 @@ def test_every_fault_peer_and_attempt_has_a_name_of_its_own() -> None:
 
 def test_evidence_is_shown_with_names_and_the_claim_first(evidence: Evidence) -> None:
     lines = render_evidence(evidence)
-    assert lines[0].startswith("claims: BANNED peer-3: sent a part that matches its hash but")
+    assert lines[0].startswith("claims: BANNED peer-3: sent a part as committed that is not")
     assert "(PART_NOT_FINITE, part 0, accused by peer-0)" in lines[0]
     assert any(line.strip().startswith("COMMIT from peer-3: 5 parts") for line in lines)

@@ -1,6 +1,7 @@
-"""Our own input that we refuse: config, keys, files, plugins. A peer's deed is a `Fault`, never one of these.
+"""Our own input that we refuse: config, keys, files, plugins. A peer's deed is never one of these.
 
-Each error says what was found, what was expected and what to do; the command line prints it without a traceback.
+Each error says what was found, what was expected and what to do; the command line prints it
+without a traceback.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ class EvidenceError(ZpeerError):
 
 
 class StartError(ZpeerError):
-    """Something a peer needs at start is not as agreed: port, reference gradient, parameters, other genesis."""
+    """What a peer needs at start is not as agreed: port, reference, parameters, genesis."""
 
 
 class StoppedError(ZpeerError):

@@ -1,7 +1,7 @@
 """What a peer can do wrong, one name and one sentence each (protocol, section 3).
 
-A fault is a value with evidence, never an exception. `OUTCOMES` says what follows: most are a ban; those without
-transferable evidence cost the place but not the name.
+A fault is a value with evidence, never an exception. Most are a ban; those without transferable
+evidence cost the place but not the name (`is_ban`).
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ class FaultKind(IntEnum):
 SENTENCES: dict[FaultKind, str] = {
     FaultKind.EQUIVOCATION: "signed two different bodies for one slot",
     FaultKind.INVALID_BODY: "signed a body that is not valid for its slot",
-    FaultKind.PART_NOT_FINITE: "sent a part that matches its hash but is not finite or has a wrong length",
-    FaultKind.RESULT_NOT_FINITE: "sent a result that matches its hash but is not finite or has a wrong length",
+    FaultKind.PART_NOT_FINITE: "sent a part as committed that is not finite or has a wrong length",
+    FaultKind.RESULT_NOT_FINITE: "sent a result that is not finite or has a wrong length",
     FaultKind.WRONG_SHARE: "opened a share that does not fit its commitment",
     FaultKind.WRONG_SECRET: "opened a secret that does not fit its share",
     FaultKind.WRONG_BEACON: "stated a beacon that is not that of the opened shares",
-    FaultKind.WRONG_PROJECTION: "stated a projection or norm that does not follow from the committed part",
+    FaultKind.WRONG_PROJECTION: "stated scalars that do not follow from its committed part",
     FaultKind.WRONG_SUM: "aggregated a part whose projections do not sum to zero",
     FaultKind.WRONG_AVERAGE: "aggregated a part whose published rows do not balance",
     FaultKind.WRONG_GRADIENT: "committed to a gradient that is not that of its minibatch",

@@ -1,7 +1,7 @@
-"""Hooks of a plugin: each returns factories by name, collected once at start-up (architecture, section 4).
+"""Hooks of a plugin: each returns factories by name, collected once at start-up.
 
-A factory is a callable whose keyword parameters are the plugin's parameters in the config; annotations and
-defaults are what `zpeer plugins` shows and what a config is checked against.
+A factory is a callable whose keyword parameters are the plugin's parameters in the config;
+annotations and defaults are what `zpeer plugins` shows and what a config is checked against.
 """
 
 from __future__ import annotations

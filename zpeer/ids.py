@@ -1,7 +1,7 @@
-"""Names of things: peers, digests, heads. Everything the protocol points at, it points at by digest.
+"""Names of things: peers, digests, heads. What the protocol points at, it points at by digest.
 
-BLAKE3 is the one hash of the project. Fields are hashed with their lengths and under a domain, so that no two
-different lists of fields, and no two purposes, ever hash the same bytes.
+BLAKE3 is the one hash of the project. Fields are hashed with their lengths and under a domain, so
+that no two different lists of fields, and no two purposes, ever hash the same bytes.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ Digest = NewType("Digest", bytes)
 """32 bytes of BLAKE3."""
 
 PeerId = NewType("PeerId", bytes)
-"""Digest of a peer's public ECDSA key: the `i` of every hash, seed and draw (never a position in a roster)."""
+"""Digest of a peer's public ECDSA key: the `i` of every hash, seed and draw, never a position."""
 
 NOTHING = Digest(bytes(DIGEST_SIZE))
-"""Stands where a digest does not exist (no optimizer digest this step, say). Nobody can hash to it."""
+"""Stands where a digest does not exist (no optimizer digest this step, say)."""
 
 
 def digest(domain: str, *fields: bytes) -> Digest:

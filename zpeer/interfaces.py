@@ -1,4 +1,4 @@
-"""What a plugin is: plain objects with these methods. Factories for them are collected by `hookspecs`.
+"""What a plugin is: plain objects with these methods; `hookspecs` collects factories for them.
 
 The core sees only the policies' scalar methods; tensors are seen by the numerics alone.
 Arrays are float32 numpy arrays unless said otherwise; shapes: N rows, D length of a part.
@@ -34,8 +34,9 @@ Batch = Any
 class Aggregator(Protocol):
     """A rule that makes one vector of the rows of a part.
 
-    With `verification = "residual"` the aggregate v satisfies sum_i psi_i = 0, psi_i = weight(||g_i - v||) (g_i - v):
-    then it is checked by projections (architecture, section 4). `audit` is refused at start-up until audits exist.
+    With `verification = "residual"` the aggregate v satisfies sum_i psi_i = 0, where psi_i is
+    weight(||g_i - v||) (g_i - v): then it is checked by projections. `audit` is refused at start-up
+    until audits exist.
     """
 
     verification: Literal["residual", "audit"]
@@ -45,19 +46,19 @@ class Aggregator(Protocol):
         ...
 
     def radius(self, typical: float) -> float:
-        """Clipping radius per square root of a part's length, from the agreed typical norm in the same unit.
+        """Clipping radius per square root of a part's length; `typical` is in the same unit.
 
         A function of its argument and of the plugin's parameters alone; infinity for no clipping.
         """
         ...
 
     def weight(self, norm: float, radius: float) -> float:
-        """Factor in [0, 1] by which a residual of this norm counts; weight * norm never exceeds radius."""
+        """Factor in [0, 1] by which a residual of this norm counts; times norm at most radius."""
         ...
 
 
 class ValidatorPolicy(Protocol):
-    """Who checks whom: a deterministic function of what all peers share plus the draw's beacon q."""
+        """Factor in [0, 1] by which a residual of this norm counts; times norm <= radius."""
 
     def validators(
         self, beacon: Digest, roster: Sequence[PeerId], count: int
@@ -98,7 +99,7 @@ class Task(Protocol):
         ...
 
     def flip_labels(self, batch: Batch) -> Batch:
-        """The batch with every label replaced by a wrong one: what the label flip attack trains on."""
+        """The batch with every label replaced by a wrong one, for the label flip attack."""
         ...
 
 
@@ -147,7 +148,7 @@ class AttackContext(Protocol):
         ...
 
     def shared_vector(self, label: str) -> Float32:
-        """Standard normal numbers, shape (dimension,), from run and label: the same at all colluders."""
+        """Standard normal numbers from run and label, shape (dimension,): alike at colluders."""
         ...
 
     def deal(self, gradient: Float32) -> list[Float32]:
@@ -163,7 +164,7 @@ class AttackContext(Protocol):
         ...
 
     def committed(self, worker: PeerId, part: int) -> Digest:
-        """H(g_i[j]) as a worker committed to it in this attempt; NOTHING where I have not seen it."""
+        """H(g_i[j]) as a worker committed to it in this attempt; NOTHING if not seen yet."""
         ...
 
     def decode(self, effect: Broadcast | Signed) -> Message:

@@ -1,6 +1,6 @@
-"""What a running peer says about itself to whoever watches: the live view, the run's report, a test.
+"""What a running peer says of itself to whoever watches: the live view, a report, a test.
 
-One line of JSON each, on a pipe or in `<state>/observations.jsonl`. Nothing in the protocol reads them.
+One line of JSON each, on a pipe or in `<state>/observations.jsonl`. The protocol reads none.
 """
 
 from __future__ import annotations

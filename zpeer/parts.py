@@ -1,7 +1,7 @@
-"""How a gradient is dealt into parts: blocks of equal size, block b to part b mod n (protocol, section 1).
+"""How a gradient is dealt into parts: block b to part b mod n (protocol, section 1).
 
-Contiguous parts differ in norm by 25x (a layer each), so that no one clipping radius fits them; dealt ones by
-less than 2x. Only counting is done here; the numbers themselves are cut in `numerics`.
+Contiguous parts differ in norm by 25x (a layer each), so that no one clipping radius fits them;
+dealt ones by less than 2x. Only counting is done here; the numbers are cut in `numerics`.
 """
 
 from __future__ import annotations
