@@ -58,7 +58,7 @@ class Aggregator(Protocol):
 
 
 class ValidatorPolicy(Protocol):
-        """Factor in [0, 1] by which a residual of this norm counts; times norm <= radius."""
+    """Who checks whom: a deterministic function of what all share plus the draw's beacon q."""
 
     def validators(
         self, beacon: Digest, roster: Sequence[PeerId], count: int
