@@ -64,6 +64,7 @@ def run_installed(installed: Path, *arguments: str) -> str:
 def test_the_wheel_carries_plugins_licence_and_types(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     assert {"zpeer/py.typed", "zpeer_plugins/py.typed", "zpeer_plugins/README.md"} <= names
+    assert "zpeer_templates/digits.toml" in names
     assert any(name.endswith("licenses/LICENSE") for name in names)
     assert not any(name.startswith(("tests/", "tools/", "plugins/")) for name in names)
 
