@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from zpeer.ids import Digest
     from zpeer.interfaces import Batch, Float32
 
-REMEMBERED = 2
-"""Mine of this step and one that is computed again. Each is as large as the model."""
+REMEMBERED = 1
+"""As large as the model. A target checks its validator's report before it computes its next
+gradient, so its last one is still here; and a repeated attempt needs the same again."""
 
 
 class Trains(Protocol):

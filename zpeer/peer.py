@@ -56,6 +56,9 @@ IDLE_SECONDS = 1.0
 LINGER_SECONDS = 2.0
 """After a stop in disagreement sets are still shown to peers that look for who lied."""
 JOIN_SECONDS = 60.0
+FLUSH_SECONDS = 5.0
+"""At most so long for the last VERDICT to get out: on a busy machine that takes a while, and who
+misses it waits for it until its deadline."""
 FORGET_AFTER = 4
 """Records after which a peer that left is turned away: until then it may still learn that it did.
 """
@@ -76,7 +79,7 @@ def run_peer(peer_file: Path, *, observe: Callable[[Observation], None] | None =
             return Process(prepared, transport, watchers, interruption).live(muster.early)
         finally:
             interruption.wake = lambda: None
-            transport.close()
+            transport.close(FLUSH_SECONDS)
 
 
 def open_transport(prepared: Prepared) -> Transport:
