@@ -158,7 +158,7 @@ def test_every_message_has_words(narrator: Narrator, message: Message, words: st
 
 def test_a_check_says_findings_and_reports(narrator: Narrator) -> None:
     message = MESSAGES[-2][0]
-    said = narrator.gist(message, encode_payload(message))
+    said = narrator.gist(Stage.CHECK, encode_payload(message))
     assert f"finds {SECRET[:4].hex()} GUILTY" in said
     assert "reports on ben: follows" in said
     assert "reports on dan: DOES NOT FOLLOW" in said
