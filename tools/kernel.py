@@ -9,7 +9,6 @@ from __future__ import annotations
 import ctypes
 import os
 import socket
-import stat
 import struct
 from pathlib import Path
 
@@ -49,36 +48,39 @@ def peak_memory_bytes(pid: int) -> int:
 
 
 def tcp_bytes_sent(pid: int) -> int:
-    """Payload bytes that a process has sent over the TCP sockets it has open now."""
+    """Payload bytes that a process has sent over the TCP connections it has open now."""
     library = ctypes.CDLL(None, use_errno=True)
     process = library.syscall(PIDFD_OPEN, pid, 0)
     if process < 0:
         return 0
     try:
-        return sum(socket_bytes_sent(library, process, number) for number in open_sockets(pid))
+        return sum(read_connections(library, process, open_sockets(pid)).values())
     finally:
         os.close(process)
 
 
-def open_sockets(pid: int) -> list[int]:
-    """File descriptors of a process that are sockets."""
-    found = []
+def open_sockets(pid: int) -> dict[str, int]:
+    """A file descriptor for every socket of a process: one may have several."""
+    found = {}
     for entry in Path(f"/proc/{pid}/fd").iterdir():
         try:
-            if stat.S_ISSOCK(entry.stat().st_mode):
-                found.append(int(entry.name))
+            target = str(entry.readlink())
         except OSError:
             continue
+        if target.startswith("socket:"):
+            found[target] = int(entry.name)
     return found
 
 
-def socket_bytes_sent(library: ctypes.CDLL, process: int, number: int) -> int:
-    """Of one socket; 0 if it is no TCP connection."""
-    copy = library.syscall(PIDFD_GETFD, process, number, 0)
-    if copy < 0:
-        return 0
-    with socket.socket(fileno=copy) as connection:
-        if connection.family not in (socket.AF_INET, socket.AF_INET6):
-            return 0
-        info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, TCP_INFO_BYTES)
-        return int(struct.unpack_from("Q", info, BYTES_SENT_AT)[0])
+def read_connections(library: ctypes.CDLL, process: int, sockets: dict[str, int]) -> dict[str, int]:
+    """Bytes sent, of those sockets that are TCP."""
+    sent = {}
+    for name, number in sockets.items():
+        copy = library.syscall(PIDFD_GETFD, process, number, 0)
+        if copy < 0:
+            continue
+        with socket.socket(fileno=copy) as connection:
+            if connection.family in (socket.AF_INET, socket.AF_INET6):
+                info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, TCP_INFO_BYTES)
+                sent[name] = int(struct.unpack_from("Q", info, BYTES_SENT_AT)[0])
+    return sent
