@@ -40,7 +40,7 @@ def test_peers_started_one_by_one_in_any_order_train_and_ban_together(tmp_path: 
         "peer-2": 0,
         "peer-3": 3,
     }, done
-    assert "stated a projection or norm that does not follow" in done["peer-3"].output
+    assert "stated scalars that do not follow" in done["peer-3"].output
     assert ".evidence" in done["peer-3"].output
     ends = [last_words(run, name) for name in ("peer-0", "peer-1", "peer-2")]
     assert len({(each.step, each.head, each.parameters) for each in ends}) == 1
