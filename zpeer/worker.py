@@ -285,8 +285,8 @@ class Worker:
     def _project_blob(self, job: ProjectBlob) -> BlobProjected:
         data = self._find(job.blob)
         result = self._result(job.head, job.owner)
-        row = from_bytes(data) if memoryview(data).nbytes == result.vector.nbytes else None
-        if row is None or not is_finite(row):
+        row = read_row(data, result.vector)
+        if row is None:
             return BlobProjected(job.head, job.part, job.blob, None)
         axes = self._axes(job.beacon, job.part, job.parts)
         found = self._measures.scalars(Named(job.blob, row), result, job.radius, axes)
@@ -295,9 +295,17 @@ class Worker:
     def _test_average(self, job: TestAverage) -> AverageTested:
         result = self._result(job.head, job.owner).vector
         zeros = np.zeros_like(result)
-        rows = [zeros if blob is None else from_bytes(self._find(blob)) for blob in job.blobs]
+        rows = [zeros if blob is None else self._blob_row(blob, zeros) for blob in job.blobs]
         size, norms = residual(rows, result, job.radius, self._aggregator.weight)
         return AverageTested(job.head, job.part, size, norms)
+
+    def _blob_row(self, blob: Digest, zeros: Float32) -> Float32:
+        """A published row.
+
+        An attacker's own one may be unusable, though its core takes it for its gradient.
+        """
+        row = read_row(self._find(blob), zeros)
+        return zeros if row is None else row
 
     # --- the store --------------------------------------------------------------------------------
 
@@ -337,10 +345,9 @@ class Worker:
         """
         if worker is not None:
             name, data = self._store.row(head, worker, part)
-            if memoryview(data).nbytes == like.nbytes:
-                row = from_bytes(data)
-                if is_finite(row):
-                    return Named(name, row)
+            row = read_row(data, like)
+            if row is not None:
+                return Named(name, row)
         return Named(NOTHING, np.zeros_like(like))
 
     def _result(self, head: Digest, owner: PeerId) -> Named:
@@ -358,6 +365,14 @@ class Worker:
     def _axes(self, beacon: Digest, part: int, parts: int) -> Axes:
         length = self._layout(parts).length(part)
         return get_axes(beacon, part, length, self._genesis.directions)
+
+
+def read_row(data: Bytes, like: Float32) -> Float32 | None:
+    """Bytes as finite numbers, as many as in `like`; None if they are not."""
+    if memoryview(data).nbytes != like.nbytes:
+        return None
+    row = from_bytes(data)
+    return row if is_finite(row) else None
 
 
 def find_problem(result: object, length: int) -> str:
