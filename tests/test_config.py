@@ -271,6 +271,39 @@ def test_paths_of_a_peer_file_are_relative_to_it(tmp_path: Path) -> None:
     assert peer.attack.colluders == ("peer-1",)
 
 
+PEER = {"run": "run.toml", "key": "me.key", "bind": "0.0.0.0:4000", "state": "s"}
+
+
+def test_a_peer_file_may_say_where_others_reach_both_its_ports(tmp_path: Path) -> None:
+    ports = {"bulk_port": 4001, "advertise_bulk_port": 5001}
+    peer = config.parse(PEER | ports | {"advertise": "example.org:5000"}, config.PeerFile, tmp_path)
+    assert (peer.advertise, peer.bulk_port, peer.advertise_bulk_port) == (
+        "example.org:5000",
+        4001,
+        5001,
+    )
+
+
+@pytest.mark.parametrize(
+    ("keys", "text"),
+    [
+        ({"advertise": "example.org:0"}, "advertise: found 'example.org:0', expected host:port"),
+        ({"advertise": "rubbish"}, "advertise: found 'rubbish', expected host:port"),
+        ({"advertise": "0.0.0.0:4000"}, "advertise: .* a machine that others can reach"),
+        ({"advertise": "*:4000"}, "advertise: found"),
+        ({"bulk_port": 0}, "bulk_port: .*1"),
+        ({"bulk_port": 65536}, "bulk_port: .*65535"),
+        ({"bulk_port": 4000}, "bulk_port: found 4000, expected another than that of bind"),
+        ({"advertise_bulk_port": 5001}, "advertise_bulk_port: found without bulk_port"),
+    ],
+)
+def test_an_address_for_others_that_they_cannot_use_is_refused(
+    keys: dict[str, Any], text: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match=text):
+        config.parse(PEER | keys, config.PeerFile, tmp_path)
+
+
 def test_the_value_of_a_secret_is_not_repeated_in_an_error() -> None:
     wrong = {"run": "r", "key": "k", "bind": "h:1", "state": "s", "entropy": 123456}
     text = "\n".join(refused(wrong, config.PeerFile))

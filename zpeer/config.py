@@ -34,7 +34,9 @@ from zpeer.settings import (
     OptimizerSection,
     ParameterSection,
     PeerEntry,
+    Port,
     Positive,
+    Reachable,
     ReferenceKeys,
     ReferenceSection,
     RunKeys,
@@ -195,8 +197,12 @@ class PeerFile(File):
     """The private key file."""
     bind: Address
     """host:port to listen on; 0.0.0.0 for every interface."""
-    advertise: Address | None = None
+    advertise: Reachable | None = None
     """Where others reach this peer, if not at its address in the run file."""
+    bulk_port: Port | None = None
+    """Where tensors are sent from, on the host of `bind`; None: any port that is free."""
+    advertise_bulk_port: Port | None = None
+    """Where others reach that, on the host of `advertise`; None: the same port."""
     state: str
     """Directory of its own: journal, parameters, logs, evidence, model."""
     record: Literal["events", "full", "off"] = "events"
@@ -212,6 +218,18 @@ class PeerFile(File):
     """For tests: fixes the secrets of the beacon. Who knows it can predict this peer's draws."""
     attack: AttackChoice | None = None
     """For tests and experiments: what this peer does instead of the protocol."""
+
+    @model_validator(mode="after")
+    def _require_ports_that_fit(self) -> PeerFile:
+        if self.bulk_port is None and self.advertise_bulk_port is not None:
+            raise ValueError(
+                "advertise_bulk_port: found without bulk_port, expected the port it forwards to"
+            )
+        if self.bulk_port == int(self.bind.rpartition(":")[2]):
+            raise ValueError(
+                f"bulk_port: found {self.bulk_port}, expected another than that of bind"
+            )
+        return self
 
     @property
     def run_path(self) -> Path:

@@ -84,8 +84,8 @@ def run_peer(peer_file: Path, *, observe: Callable[[Observation], None] | None =
 
 def open_transport(prepared: Prepared) -> Transport:
     """Sockets, listening and reaching out; StartError where a port is taken."""
-    run, genesis = prepared.run, prepared.shared.genesis
-    host = prepared.file.bind.rpartition(":")[0]
+    run, genesis, file = prepared.run, prepared.shared.genesis, prepared.file
+    host = file.bind.rpartition(":")[0]
     transport = Transport(
         prepared.identity,
         run=genesis.run,
@@ -95,7 +95,12 @@ def open_transport(prepared: Prepared) -> Transport:
             control=prepared.shared.limits.control_bytes_max,
             tensor=Layout(genesis.dimension, genesis.block, WORKERS_LEAST).size_bytes(0),
         ),
-        listen=Listen(control=prepared.file.bind, bulk=f"{host}:0"),
+        listen=Listen(
+            control=file.bind,
+            bulk=f"{host}:{file.bulk_port or 0}",
+            advertised_bulk_port=file.advertise_bulk_port,
+            advertised=file.advertise,
+        ),
     )
     try:
         transport.start({peer.identity.peer: peer.address for peer in run.peers})

@@ -19,6 +19,7 @@ from pydantic import (
     model_validator,
 )
 
+from zpeer.addresses import PORT_MAX, read_address
 from zpeer.errors import IdentityError
 from zpeer.genesis import Protection
 from zpeer.identity import PublicIdentity, verified
@@ -27,7 +28,6 @@ from zpeer.messages import PROTOCOL_VERSION
 PATIENCE_LEAST = 10.0
 PEERS_LEAST = 3
 """Below three peers a run stops (protocol, section 1)."""
-PORT_MAX = 65535
 ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+):(\d{1,5})")
 
 Scalar = str | int | float | bool
@@ -48,8 +48,16 @@ def _require_hex(text: str) -> str:
     return text
 
 
+def _require_reachable(text: str) -> str:
+    read_address(text)
+    return text
+
+
 Address = Annotated[str, AfterValidator(_require_address)]
 """host:port; an IPv6 host stands in brackets."""
+Reachable = Annotated[str, AfterValidator(_require_reachable)]
+"""The same, and others can be told to dial it."""
+Port = Annotated[int, Field(ge=1, le=PORT_MAX)]
 Hex32 = Annotated[str, AfterValidator(_require_hex)]
 """32 bytes as 64 hex digits."""
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$")]
@@ -234,7 +242,7 @@ class PeerEntry(Section):
     ecdsa: str
     curve: str
     signature: str
-    address: Address
+    address: Reachable
     """host:port. Not part of the run's digest: a peer may move."""
 
     LOCAL: ClassVar[frozenset[str]] = frozenset({"address"})

@@ -166,6 +166,33 @@ class Relay:
                 stream.shutdown(socket.SHUT_RDWR)
 
 
+class Caller:
+    """Holds a peer's CURVE key, calls another's control plane, and says whatever a test says."""
+
+    def __init__(self, index: int, callee: int, port: int) -> None:
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._dealer = self._context.socket(zmq.DEALER)
+        secret = IDENTITIES[index].curve_secret
+        self._dealer.setsockopt(zmq.CURVE_SECRETKEY, secret)
+        self._dealer.setsockopt(zmq.CURVE_PUBLICKEY, zmq.curve_public(secret))
+        self._dealer.setsockopt(zmq.CURVE_SERVERKEY, IDENTITIES[callee].public.curve.encode())
+        self._dealer.setsockopt(zmq.LINGER, 0)
+        self._dealer.connect(f"tcp://127.0.0.1:{port}")
+
+    def send(self, *frames: bytes) -> None:
+        self._dealer.send_multipart(frames)
+
+    def close(self) -> None:
+        self._dealer.close()
+        self._context.term()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
 class Puppet:
     """Holds a peer's CURVE key and nothing of its manners: sends whatever a test says."""
 

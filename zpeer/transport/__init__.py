@@ -15,7 +15,8 @@ from zpeer.transport.incoming import (
     Refused,
     Stranger,
 )
-from zpeer.transport.links import Listen, Sizes, Transport
+from zpeer.transport.links import Transport
+from zpeer.transport.terms import Listen, Sizes
 from zpeer.transport.traffic import Counters
 
 __all__ = [

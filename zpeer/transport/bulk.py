@@ -1,7 +1,7 @@
 """The bulk plane: one header frame and one sealed frame a tensor, over plain TCP, without a copy.
 
 Plain, because libzmq's CURVE halves the speed; sealed per tensor instead (`seal.py`). As on the
-control plane the receiver connects, to the host of the run file and the port of the signed
+control plane the receiver connects, to the host where the peer was found and the port of the signed
 greeting, and beats. A beat is sealed too: it proves who is connected, shows over which connection,
 and names the tensors that came, so that the sender can let go of them; what was not named goes
 again over a new connection. Large tensors are named at once, small ones a few together.
@@ -72,6 +72,7 @@ class BulkLink:
     ) -> None:
         """Start with nothing received."""
         self.dealer = dealer
+        self.address: Address | None = None
         self.outbox = outbox
         self.guard = guard
         self.agreement = agreement
@@ -125,8 +126,16 @@ class BulkPlane:
         limits = Limits(OUTBOX_FRAMES, OUTBOX_TENSORS * (self._frame_bytes_max + HEADER_BYTES_MAX))
         link = BulkLink(dealer, Outbox(limits, self._put), guard, agreement)
         self.links[peer] = link
-        connect(dealer, address, what=f"bulk plane of peer {peer.hex()[:8]}")
+        self.move(peer, address)
         return link
+
+    def move(self, peer: PeerId, address: Address) -> None:
+        """Reach for a peer there, and no longer where it was sought before; the keys stay."""
+        link = self.links[peer]
+        if link.address is not None:
+            link.dealer.disconnect(link.address.endpoint)
+        connect(link.dealer, address, what=f"bulk plane of peer {peer.hex()[:8]}")
+        link.address = address
 
     def send(self, sealed: Sealed) -> bool:
         """Send now or when the peer is there; False if its keys are gone or too much waits."""

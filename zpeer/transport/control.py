@@ -3,16 +3,19 @@
 A ROUTER greets whoever connects and is of the run, and sends; a DEALER towards each peer receives
 (`sockets.py` says why). What a DEALER sends back are beats: I am here, and I have everything up to
 this number. A beat shows the ROUTER over which connection a peer is reached now; what it lacks is
-sent again, so a broken connection loses nothing.
+sent again, so a broken connection loses nothing. A DEALER also announces where its owner is reached
+(`announcement.py`).
 """
 
 from __future__ import annotations
 
 import struct
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 import zmq
 
+from zpeer.transport.announcement import ANNOUNCEMENT_BYTES_MAX
 from zpeer.transport.gate import Gate, author
 from zpeer.transport.guard import Guard
 from zpeer.transport.hello import HELLO_BYTES_MAX, SESSION_SIZE
@@ -71,6 +74,7 @@ class ControlLink:
         self.received = 0
         self.unacknowledged = 0
         self.is_open = False
+        self.address: Address | None = None
 
     def accept(self, session: bytes) -> None:
         """Its greeting is good: take its messages. Numbers begin anew with a new session."""
@@ -124,8 +128,12 @@ class ControlPlane:
         return bind(self.router, address, what="the control plane")
 
     def connect(self, peer: PeerId, address: Address) -> None:
-        """Reach for a peer, which may not be there yet."""
-        connect(self.links[peer].dealer, address, what=f"control plane of peer {peer.hex()[:8]}")
+        """Reach for a peer, which may not be there yet; no longer where it was sought before."""
+        link = self.links[peer]
+        if link.address is not None:
+            link.dealer.disconnect(link.address.endpoint)
+        connect(link.dealer, address, what=f"control plane of peer {peer.hex()[:8]}")
+        link.address = address
 
     def greet(self, peer: PeerId, hello: bytes) -> None:
         """What the peer is told first on every connection."""
@@ -148,34 +156,44 @@ class ControlPlane:
         link.unacknowledged = 0
         self._counters.beats_sent += curve_bytes(BEAT.size)
 
-    def take_beats(self) -> Iterator[PeerId]:
-        """Read beats that have come: whose."""
+    def announce(self, peer: PeerId, announcement: bytes) -> None:
+        """Tell a peer where I am; nothing if too much waits for it. Not counted, as greetings."""
+        with suppress(zmq.Again):
+            self.links[peer].dealer.send(announcement, zmq.NOBLOCK)
+
+    def take_beats(self) -> Iterator[tuple[PeerId, bytes]]:
+        """Read beats and announcements that have come: whose, and the announcement or nothing."""
         self.router_guard.follow()
         for _ in range(ROUTER_QUEUE):
             try:
                 route, *frames = self.router.recv_multipart(zmq.NOBLOCK, copy=False)
             except zmq.Again:
                 return
-            peer = self._take_beat(route.bytes, frames)
-            if peer is not None:
-                yield peer
+            peer = self._take_author(frames)
+            if peer is None or len(frames) != 1:
+                continue
+            if len(frames[0]) == BEAT.size:
+                self._take_beat(self.links[peer], route.bytes, frames[0])
+                yield peer, b""
+            elif BEAT.size < len(frames[0]) <= ANNOUNCEMENT_BYTES_MAX:
+                yield peer, frames[0].bytes
 
-    def _take_beat(self, route: bytes, frames: Sequence[zmq.Frame]) -> PeerId | None:
+    def _take_author(self, frames: Sequence[zmq.Frame]) -> PeerId | None:
+        """Whose frames these are; None if nobody's any more."""
         size_bytes = curve_bytes(*map(len, frames))
         self._counters.beats_received += size_bytes
         self.router_guard.delivered(frames[-1], size_bytes)
         peer = author(frames[-1])
-        link = self.links.get(peer)
-        if link is None:  # forgotten since the gate let it in
-            self.router_guard.cut(frames[-1])
-            return None
-        if len(frames) != 1 or len(frames[0]) != BEAT.size:
-            return None
-        session, number = BEAT.unpack(frames[0].buffer)
+        if peer in self.links:
+            return peer
+        self.router_guard.cut(frames[-1])  # forgotten since the gate let it in
+        return None
+
+    def _take_beat(self, link: ControlLink, route: bytes, frame: zmq.Frame) -> None:
+        session, number = BEAT.unpack(frame.buffer)
         if session == self._session:
             link.outbox.acknowledge_up_to(number)
         link.outbox.reroute(route)
-        return peer
 
     def take(self, peer: PeerId) -> Iterator[Raw]:
         """Read what has come from a peer: greetings, new messages, and what is neither."""

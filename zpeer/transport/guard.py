@@ -76,6 +76,11 @@ class Guard:
         self._connections: dict[int, Connection] = {}
         self._monitor = watched.get_monitor_socket(OPENED | CLOSED) if HAS_TCP_INFO else None
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether some connection stands; taken for granted where nothing is watched."""
+        return self._monitor is None or bool(self._connections)
+
     def delivered(self, frame: zmq.Frame, size_bytes: int) -> None:
         """Note that the application took a message of so many bytes."""
         if self._monitor is None:

@@ -1,4 +1,5 @@
-"""What is agreed with one peer: greetings, keys of the bulk plane, and whether it is connected."""
+"""What is agreed with one peer: greetings, keys of the bulk plane, where it is, and whether it is
+connected."""
 
 from __future__ import annotations
 
@@ -6,15 +7,22 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from zpeer.transport.announcement import decode_announcement, encode_announcement
 from zpeer.transport.hello import Hello, HelloError, decode_hello, encode_hello
 from zpeer.transport.seal import Agreement, Ephemeral, Exchange
 from zpeer.transport.sockets import Address
 
 if TYPE_CHECKING:
     from zpeer.identity import Identity, PublicIdentity
+    from zpeer.ids import Digest
 
 SESSIONS_MAX = 64
 """Greetings with new keys taken from one peer; each costs sockets and a key agreement."""
+MOVES_MAX = 64
+"""Addresses taken from one peer; each costs a look-up and connections."""
+HEARING_S, HEARINGS_MAX = 2.0, 4.0
+"""One announcement of a peer is looked at in so long, after a few at once: each costs a signature
+to verify."""
 REPORTS_MAX = 32
 """Events about bad frames and greetings of one peer; after that they are only counted."""
 NOWHERE = Address("", 0)
@@ -27,6 +35,13 @@ class Link:
         """Know its keys, and draw an ephemeral one for it."""
         self.them = them
         self.address = NOWHERE
+        """Where it is sought now, as people write it."""
+        self.host = ""
+        """The same as a number."""
+        self.bulk_port = 0
+        self.announcement = b""
+        """What I tell it about where I am."""
+        self.next_announcement = 0.0
         self.agreement: Agreement | None = None
         self.refusal = ""
         self.is_connected = False
@@ -38,6 +53,46 @@ class Link:
         self._accepted: bytes | None = None
         self._sessions = 0
         self._reports = 0
+        self._heard = b""
+        self._moves = 0
+        self._hearings = HEARINGS_MAX
+        self._last_hearing = 0.0
+
+    @property
+    def has_greeted(self) -> bool:
+        """Whether it was found where it was sought, for better or worse."""
+        return self.agreement is not None or bool(self.refusal)
+
+    def announce(self, run: Digest, address: str) -> None:
+        """Have an announcement ready for it."""
+        self.announcement = encode_announcement(
+            run, address, self._identity.signing, self.them.peer
+        )
+
+    def hear(self, data: bytes, now: float) -> Address | None:
+        """Where it says it is, if that is new; None too if it said something else just now.
+
+        Raises HelloError where it is not to be believed.
+        """
+        if self._mine is None or self.address == NOWHERE:  # bound, but not started
+            return None
+        if data == self._heard or not self._may_hear(now):
+            return None
+        self._heard = data
+        address = decode_announcement(data, self.them.key, self._mine.run, self._identity.peer)
+        self._moves += 1
+        if self._moves > MOVES_MAX:
+            raise HelloError(f"it has moved {MOVES_MAX} times; restart this peer")
+        return address
+
+    def _may_hear(self, now: float) -> bool:
+        elapsed = (now - self._last_hearing) / HEARING_S
+        self._hearings = min(HEARINGS_MAX, self._hearings + elapsed)
+        self._last_hearing = now
+        if self._hearings < 1:
+            return False
+        self._hearings -= 1
+        return True
 
     def greeting(self, template: Hello) -> bytes:
         """What I tell it: the template with my ephemeral key for it, signed."""
@@ -64,6 +119,7 @@ class Link:
         self.agreement = agreement
         self._accepted = data
         self.refusal = ""
+        self.bulk_port = hello.bulk_port
         return hello
 
     def refuse(self, reason: str) -> None:
@@ -86,4 +142,4 @@ class Link:
             return f"greeted, but not all connections stand; is {self.address} open both ways?"
         if self.is_connected:
             return "connected"
-        return f"no answer from {self.address}: not started, another key, or a firewall"
+        return f"no answer from {self.address}: not started, moved, another key, or a firewall"

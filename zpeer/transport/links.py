@@ -14,15 +14,15 @@ from math import ceil
 from secrets import token_bytes
 from threading import Lock
 from time import monotonic
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import msgspec
 import zmq
 
-from zpeer.errors import StartError
 from zpeer.messages import PROTOCOL_VERSION
 from zpeer.transport import bulk, control
 from zpeer.transport.bell import Bell
+from zpeer.transport.dialling import Dialler, Place
 from zpeer.transport.handshake import Link
 from zpeer.transport.hello import SESSION_SIZE, Hello, HelloError
 from zpeer.transport.incoming import (
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
     from zpeer.identity import Identity, PublicIdentity
     from zpeer.ids import Digest, PeerId
+    from zpeer.transport.terms import Listen, Sizes
 
 BEAT_S = 1.0
 GREETING_BEAT_S = 0.1
@@ -49,24 +50,6 @@ LOST_S = 20.0
 """Without a beat for so long, a peer is no longer called connected."""
 GUARD_S = 0.1
 STRANGERS_REPORTED = 32
-
-
-class Listen(NamedTuple):
-    """Where this peer listens."""
-
-    control: str
-    """HOST:PORT; with port 0 the system chooses. What others connect to is for the run to say."""
-    bulk: str
-    """The same for the bulk plane."""
-    advertised_bulk_port: int | None = None
-    """Where others reach the bulk plane, on the host of the control plane; None: the same port."""
-
-
-class Sizes(NamedTuple):
-    """Largest messages, in bytes. Larger frames cost their sender the connection."""
-
-    control: int
-    tensor: int
 
 
 class Transport:
@@ -83,8 +66,9 @@ class Transport:
         listen: Listen,
     ) -> None:
         """Take what is fixed. `sections`: digests of the run file's, to say what differs."""
-        _require_sealable(sizes.tensor)
+        sizes.require_sealable()
         self.counters = Counters()
+        self._me = identity.peer
         self._listen = listen
         self._hello = Hello(
             PROTOCOL_VERSION, run, tuple(sections.items()), token_bytes(SESSION_SIZE), 0, b""
@@ -92,6 +76,7 @@ class Transport:
         others = {peer: them for peer, them in roster.items() if peer != identity.peer}
         self._links = {peer: Link(identity, them) for peer, them in others.items()}
         self._context = make_context(len(others))
+        self._dialler = Dialler(self._dial)
         self._control = control.ControlPlane(
             self._context,
             identity,
@@ -135,13 +120,17 @@ class Transport:
     def start(self, addresses: Mapping[PeerId, str]) -> None:
         """Reach for all others at their control addresses, HOST:PORT. They may start in any order.
 
-        Binds first if that was not done. StartError names what cannot be used.
+        Mine, if it is among them, is what I announce, unless another is advertised. Binds first if
+        that was not done. StartError names what cannot be used.
         """
         if not self._handlers:
             self.bind()
+        announced = self._listen.find_announced(addresses.get(self._me, ""))
         for peer, link in self._links.items():
             link.address = Address.parse(addresses[peer], what=f"address of {link.them.name}")
-            self._control.connect(peer, link.address)
+            if announced:
+                link.announce(self._hello.run, announced)
+            self._dialler.start(peer, link.address)
             self._handle(self._control.links[peer].dealer, partial(self._take_control, peer))
 
     def close(self, linger_s: float = 1.0) -> None:
@@ -162,6 +151,7 @@ class Transport:
         self._drop_bulk(peer)
         self._bulk.forget(peer)
         self._control.forget(peer)
+        self._dialler.forget(peer)
         del self._links[peer]
 
     # --- sending ---
@@ -229,20 +219,39 @@ class Transport:
             self.counters.tensor_received += len(data)
         return data
 
-    def connected(self) -> set[PeerId]:
+    def connected(self, within_s: float = LOST_S) -> set[PeerId]:
         """Peers whose greeting is accepted and who were heard lately, reachable on both planes."""
         now = monotonic()
         for peer, link in self._links.items():
             if link.is_connected and not self._is_reached(peer, link, now):
                 link.is_connected = False
-        return {peer for peer, link in self._links.items() if link.is_connected}
+        return {
+            peer
+            for peer, link in self._links.items()
+            if link.is_connected and now - link.last_beat < within_s
+        }
 
     def describe(self, peer: PeerId) -> str:
         """Why a peer is not connected, for people."""
         link = self._links.get(peer)
-        return link.describe() if link else "turned away"
+        return self._dialler.problem(peer) or link.describe() if link else "turned away"
+
+    def address(self, peer: PeerId) -> str:
+        """Where a peer is sought now, HOST:PORT as in the run file or as it announced."""
+        return str(self._links[peer].address)
 
     # --- inside ---
+
+    def _dial(self, peer: PeerId, place: Place) -> None:
+        """Reach for a peer on both planes, and no longer where it was sought before."""
+        link = self._links[peer]
+        link.address, link.host = place.address, place.numeric.host
+        self._control.connect(peer, place.numeric)
+        if peer in self._bulk.links:
+            self._bulk.move(peer, Address(link.host, link.bulk_port))
+
+    def _is_found(self, peer: PeerId) -> bool:
+        return self._links[peer].has_greeted and self._control.links[peer].guard.is_connected
 
     def _has_news(self) -> bool:
         return bool(self._incoming or self._failed)
@@ -266,7 +275,11 @@ class Transport:
         if now >= self._next_check:
             self._next_check = now + GUARD_S
             self.counters.cut += self._control.check() + self._bulk.check()
+            self._dialler.turn(now, self._is_found)
         for peer, link in self._links.items():
+            if link.announcement and not link.is_connected and now >= link.next_announcement:
+                link.next_announcement = now + BEAT_S
+                self._control.announce(peer, link.announcement)
             if now >= link.next_beat:
                 link.next_beat = now + (BEAT_S if link.is_connected else GREETING_BEAT_S)
                 self._control.beat(peer)
@@ -294,14 +307,26 @@ class Transport:
                 self._incoming.append(stranger)
 
     def _take_control_beats(self) -> None:
-        for peer in self._control.take_beats():
-            self._heard(peer)
+        for peer, announcement in self._control.take_beats():
+            if announcement:
+                self._take_announcement(peer, announcement)
+
+    def _take_announcement(self, peer: PeerId, data: bytes) -> None:
+        try:
+            address = self._links[peer].hear(data, monotonic())
+        except HelloError as problem:
+            self._report_bad(BadFrame(peer, problem.reason))
+            return
+        if address is not None:
+            self._dialler.move(peer, address)
 
     def _take_bulk_beats(self) -> None:
         for peer in self._bulk.take_beats():
             self._heard(peer)
 
     def _heard(self, peer: PeerId) -> None:
+        """A beat that is sealed under the keys agreed now: one on the control plane may be that of
+        a new process of the peer, whose greeting is still on its way."""
         link = self._links[peer]
         link.last_beat = monotonic()
         if not link.is_connected and self._is_reached(peer, link, link.last_beat):
@@ -343,7 +368,7 @@ class Transport:
         if hello is not None and link.agreement is not None:
             lane.accept(hello.session)
             self._drop_bulk(peer)
-            address = Address(link.address.host, hello.bulk_port)
+            address = Address(link.host, hello.bulk_port)
             tensors = self._bulk.connect(peer, address, link.agreement)
             self._handle(tensors.dealer, partial(self._take_bulk, peer))
             link.is_connected = False
@@ -359,11 +384,3 @@ class Transport:
                 self._incoming.append(item)
             else:
                 self._report_bad(item)
-
-
-def _require_sealable(tensor_bytes: int) -> None:
-    if tensor_bytes > bulk.TENSOR_BYTES_MAX:
-        raise StartError(
-            f"tensors of {tensor_bytes} bytes cannot be sealed in one piece; at most "
-            f"{bulk.TENSOR_BYTES_MAX} can: make the model smaller or the peers more"
-        )
