@@ -6,11 +6,11 @@ Nothing is signed before everybody is there, so a start that fails costs nothing
 from __future__ import annotations
 
 import time
-from collections import Counter
 from typing import TYPE_CHECKING
 
-from zpeer.errors import StartError
+from zpeer.errors import StartError, WireError
 from zpeer.ids import short
+from zpeer.messages import Signed
 from zpeer.observations import Assembling
 from zpeer.transport import (
     BadFrame,
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from zpeer.preparation import Prepared
 
 POLL_SECONDS = 0.5
+RECENT_SECONDS = 5.0
+"""Who was not heard for so long is waited for again: it may have ended and be about to come back,
+and a run that starts without it stops at its first deadline, with its keys used."""
 FAREWELL_SECONDS = 3.0
 """Who finds that it differs stays so long: the others are still connecting, and shall learn why it
 will not come. Longer than ZeroMQ waits before it tries again."""
@@ -61,7 +64,8 @@ class Muster:
         self._logger = logger
         self._refused: dict[PeerId, Refused] = {}
         self.early: list[ControlFrame | BulkFrame] = []
-        self._early_counts: Counter[tuple[type, PeerId]] = Counter()
+        self._decode = prepared.shared.decode
+        self._reported: set[PeerId] = set()
 
     def wait(self, interruption: Callable[[], str]) -> None:
         """Return when all are connected.
@@ -88,7 +92,7 @@ class Muster:
         self._show([])
 
     def _find_missing(self) -> list[PeerId]:
-        connected = self._transport.connected()
+        connected = self._transport.connected(RECENT_SECONDS)
         return [peer for peer in self._others if peer not in connected]
 
     def _show(self, missing: list[PeerId]) -> None:
@@ -108,10 +112,29 @@ class Muster:
 
     def _keep(self, item: ControlFrame | BulkFrame) -> None:
         """Keep what came early, within limits: the wait may be long, and a peer a flooder."""
-        kind = type(item)
-        self._early_counts[kind, item.peer] += 1
-        if self._early_counts[kind, item.peer] <= EARLY_MAX[kind]:
+        if isinstance(item, BulkFrame):
+            self.early = [each for each in self.early if not is_outdated(each, item)]
+        elif not self._is_signed(item):
+            self._report_garbage(item.peer)
+            return
+        kept = sum(type(each) is type(item) and each.peer == item.peer for each in self.early)
+        if kept < EARLY_MAX[type(item)]:
             self.early.append(item)
+
+    def _is_signed(self, item: ControlFrame) -> bool:
+        """Whether it is a stage message of its sender; nothing else is of use before the start."""
+        try:
+            message = self._decode(item.data)
+        except WireError:
+            return False
+        return isinstance(message, Signed) and message.sender == item.peer
+
+    def _report_garbage(self, peer: PeerId) -> None:
+        """Once a peer: there may be much of it."""
+        if peer not in self._reported:
+            self._reported.add(peer)
+            reason = "what it sent before the start is no signed message of its own"
+            note(self._logger, self._names, BadFrame(peer, reason))
 
     def _say_farewell(self, interruption: Callable[[], str]) -> None:
         """Let the others hear my greeting, which tells them in what this run differs."""
@@ -137,6 +160,13 @@ class Muster:
             f" {', '.join(sections) or 'what it is made of'}. Take the run file that all share."
             f" ({'; '.join(reasons)})"
         )
+
+
+def is_outdated(kept: ControlFrame | BulkFrame, newer: BulkFrame) -> bool:
+    """Whether it is a tensor of the same peer, sealed in an earlier session of it."""
+    if not isinstance(kept, BulkFrame) or kept.peer != newer.peer:
+        return False
+    return kept.opener is not newer.opener
 
 
 def note(
