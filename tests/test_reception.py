@@ -60,7 +60,10 @@ def sign(payload: bytes = b"x", sender: PeerId = ALICE, *, good: bool = True) ->
 
 def test_a_signed_message_becomes_an_event_whoever_passes_it_on() -> None:
     door = Door()
-    assert door.receive(sign(), sender=BOB) == ev.MessageReceived(sign())
+    signed = sign()
+    assert door.receive(signed, sender=signed.sender) == ev.MessageReceived(signed)
+    passed_on = ev.SetReceived(BOB, signed.head, signed.stage, (signed,))
+    assert door.receive(signed, sender=BOB) == passed_on  # good for the present head alone
 
 
 def test_a_forged_message_is_dropped_and_counted_by_who_sent_it() -> None:

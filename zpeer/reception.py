@@ -97,7 +97,7 @@ class Reception:
         """None for a bad signature, and for one request too many since the last record."""
         match message:
             case Signed():
-                return ev.MessageReceived(message) if self._is_good(message) else None
+                return self._hear(sender, message) if self._is_good(message) else None
             case SetReply(head=head, stage=stage, messages=messages):
                 good = all(self._is_good(signed) for signed in messages)
                 return ev.SetReceived(sender, head, stage, messages) if good else None
@@ -108,6 +108,16 @@ class Reception:
                 return ev.SetRequested(sender, head, stage) if self._may_ask(sender) else None
             case BlobRequest(blob=blob):
                 return ev.BlobRequested(sender, blob) if self._may_ask(sender) else None
+
+    def _hear(self, sender: PeerId, message: Signed) -> Event:
+        """Anyone may pass a signed message on, for the present head alone.
+
+        Kept for a head to come is only what its signer sends: another could fill the one slot that
+        an honest peer has for that with something it signed long ago.
+        """
+        if message.sender == sender:
+            return ev.MessageReceived(message)
+        return ev.SetReceived(sender, message.head, message.stage, (message,))
 
     def _is_good(self, signed: Signed) -> bool:
         key = (signed.body, signed.signature)

@@ -339,6 +339,17 @@ def test_the_last_gradient_of_who_was_removed_is_drawn_and_a_conviction_makes_it
         assert [e.departure.fault for e in toy.evidence] == [FaultKind.WRONG_GRADIENT]
 
 
+def test_a_ban_overrides_a_removal_in_the_same_record() -> None:
+    def late(toy: Toy, message: object) -> object:
+        ages = [matter.age for matter in attempt_of(toy).base.matters]
+        return replace(message, secret=bytes([9]) * 32) if ages == [2] else None
+
+    lie = all_of(accusing(UNPUBLISHED, publish=False), saying(Stage.CHECK, late))
+    ring = Ring(5, steps=6, tampers={1: lie}).run()
+    records = check_caught(ring, {1: FaultKind.WRONG_SECRET})
+    assert len(records[3].departures) == 1
+
+
 def test_an_honest_gradient_of_who_was_removed_leaves_it_removed() -> None:
     ring = Ring(5, steps=6, tampers={1: accusing(UNPUBLISHED, publish=False)}).run()
     records = check_caught(ring, {1: FaultKind.ACCUSATION_FELL})

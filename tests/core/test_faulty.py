@@ -50,6 +50,16 @@ def test_an_invalid_message_is_nobodys() -> None:
     assert get_valid(context, attempt, Stage.VERDICT, peer(2)) is None
 
 
+def test_what_does_not_decode_is_nobodys_even_before_it_is_judged() -> None:
+    ring = Ring(4, tampers={1: saying(Stage.REVEAL, lambda _, __: b"x")})
+    toy = run_to(ring, Stage.REVEAL)
+    attempt = attempt_of(toy)
+    while peer(1) not in attempt.messages.get(Stage.REVEAL, {}):
+        assert ring.step()
+    assert Stage.REVEAL not in attempt.sets
+    assert get_valid(toy.core._context, attempt, Stage.REVEAL, peer(1)) is None
+
+
 def test_the_reports_a_target_may_accuse_are_those_of_the_attempt_before() -> None:
     ring = Ring(5)
     toy = run_to(ring, Stage.COMMIT, records=2)

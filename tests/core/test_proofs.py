@@ -63,6 +63,9 @@ PLOTS: dict[str, dict[str, object]] = {
         "run": digest("toy run", b"drawn by a third"),
     },
     "false part": {"tampers": {1: accusing(PART)}},
+    "false beside a true one": {
+        "tampers": {1: misstate(0, 100), 2: accusing(PART), 4: accusing(PART)}
+    },
     "false gradient": {"tampers": {1: accusing(accuse_draw(FaultKind.WRONG_GRADIENT))}},
     "false report": {"tampers": {1: accusing(denounce_report)}},
     "false shield": {
@@ -83,7 +86,7 @@ PLOTS: dict[str, dict[str, object]] = {
 
 @lru_cache
 def played(name: str) -> Ring:
-    """The run of a plot. Liars 1 and 2."""
+    """The run of a plot. Liars are among 1, 2 and 4."""
     return Ring(6, **{"steps": 16, "run": digest("proofs", b"drawn"), **PLOTS[name]}).run()
 
 
@@ -98,8 +101,8 @@ def evidence_of(name: str) -> list[tuple[Toy, fx.WriteEvidence]]:
 @pytest.mark.parametrize("name", PLOTS)
 def test_every_ban_is_written_down_alike_by_all_before_it_is_adopted(name: str) -> None:
     ring = played(name)
-    honest = ring.honest(1, 2)
-    for record in ring.check_agreement(1, 2):
+    honest = ring.honest(1, 2, 4)
+    for record in ring.check_agreement(1, 2, 4):
         bans = [d for d in record.departures if is_ban(d.fault)]
         for toy in honest:
             for _, me, _, done in ring.trace:

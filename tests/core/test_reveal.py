@@ -9,6 +9,7 @@ from tests.core.plain import peer
 from tests.core.toy import Ring
 from zpeer import events as ev
 from zpeer.core.mprng import compute_beacon, compute_share
+from zpeer.core.reveal import RevealStage
 from zpeer.faults import FaultKind
 from zpeer.ids import digest
 from zpeer.messages import Stage
@@ -78,3 +79,9 @@ def first_place(n: int) -> bytes:
     ring = Ring(n)
     ring.toys[peer(0)].core.handle(ev.Started(), 0.0)
     return attempt_of(ring.toys[peer(0)]).base.place
+
+
+def test_in_reveal_only_messages_are_awaited() -> None:
+    core = Ring(4).toys[peer(0)].core
+    core.handle(ev.Started(), 0.0)
+    assert RevealStage.awaited(core._context) == []

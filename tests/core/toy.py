@@ -216,7 +216,9 @@ class Toy:
         total = [0.0] * len(v)
         norms = []
         for blob in effect.blobs:
-            row = to_floats(self.find_blob(blob)) if blob else [0.0] * len(v)
+            data = self.find_blob(blob) if blob else b""
+            usable = len(data) == 4 * len(v) and is_finite(data)  # a liar's own may not be
+            row = to_floats(data) if usable else [0.0] * len(v)
             gap = [a - b for a, b in zip(row, v, strict=True)]
             norms.append(hypot(*gap))
             weight = self.clip.weight(norms[-1], effect.radius)

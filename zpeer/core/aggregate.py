@@ -58,12 +58,6 @@ def get_rows(context: Context) -> tuple[PeerId | None, ...]:
     return tuple(None if worker in unusable else worker for worker in context.attempt.base.workers)
 
 
-def has_results(context: Context) -> bool:
-    """Whether this attempt aggregates anything: not once its COMMITs have made it void."""
-    attempt = context.attempt
-    return bool(attempt.base.workers) and not attempt.void
-
-
 class AggregatedStage:
     """Rows in, digest of the aggregate out; RESULTs go out right behind it."""
 
@@ -105,11 +99,8 @@ class AggregatedStage:
     @staticmethod
     def awaited(context: Context) -> list[str]:
         """Whose PART is missing, and whether it came but did not match."""
-        attempt = context.attempt
-        if context.me not in attempt.base.workers or attempt.void:
-            return []
         missing = find_missing_parts(context)
         names = context.names(missing)
-        wrong = [peer for peer in missing if peer in attempt.parts]
+        wrong = [peer for peer in missing if peer in context.attempt.parts]
         lines = [f"PART from {names}"] if missing else []
         return lines + ([f"(not matching its hash: {context.names(wrong)})"] if wrong else [])

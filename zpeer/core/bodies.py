@@ -20,8 +20,6 @@ from zpeer.messages import (
     Guilt,
     Message,
     Projections,
-    Reveal,
-    Verdict,
 )
 
 if TYPE_CHECKING:
@@ -82,7 +80,7 @@ def find_problem(message: Message, sender: PeerId, shape: Shape) -> str:
             return problem_of_projections(message, sender, shape)
         case Check():
             return problem_of_check(message, sender, shape)
-        case Reveal() | Verdict():
+        case _:
             return ""
 
 

@@ -211,7 +211,7 @@ def take_early(context: Context) -> None:
         early = kept[key]
         if early.signed is not None:
             on_message(context, early.signed)
-        elif early.arrival is not None:
+        if early.arrival is not None:
             take_arrival(context, early.head, early.sender, early.kind, early.arrival)
 
 

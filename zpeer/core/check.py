@@ -55,10 +55,10 @@ class CheckStage:
     def compose(context: Context) -> Message | None:
         """The message, once all recomputations are done and all findings made."""
         attempt = context.attempt
-        late = context.now >= attempt.entered + BYTES_WAIT * context.deadlines.heavy
-        findings = [find(context, m, late=late) for m in judged_matters(attempt.base.matters)]
         if not are_recomputed(context):
             return None
+        late = context.now >= attempt.entered + BYTES_WAIT * context.deadlines.heavy
+        findings = [find(context, m, late=late) for m in judged_matters(attempt.base.matters)]
         found = tuple(finding for finding in findings if finding is not None)
         if len(found) < len(findings):
             return None

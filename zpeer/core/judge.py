@@ -300,13 +300,11 @@ def is_average_wrong(context: Context, past: Attempt, accusation: Accusation) ->
     return not tested.residual <= tolerance
 
 
-def find_by_recomputing(context: Context, matter: Matter, past: Attempt) -> Finding | None:
+def find_by_recomputing(context: Context, matter: Matter, past: Attempt) -> Finding:
     """A gradient, a report, or a projection that only who computes the gradient can see."""
     accusation = matter.accusation
     target = get_target(accusation)
-    result = context.attempt.recomputed.get(accusation.attempt + target)
-    if result is None:
-        return None
+    result = context.attempt.recomputed[accusation.attempt + target]
     if accusation.fault is FaultKind.WRONG_REPORT:
         plans = plan_recomputations(context)
         plan = next(p for p in plans if (p.attempt, p.target) == (accusation.attempt, target))

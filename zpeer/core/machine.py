@@ -90,13 +90,13 @@ class Core:
             return self._after_the_end(event)
         context.now = now
         context.effects = []
-        if isinstance(event, events.Started):
+        if context.state.attempt is not None:
+            dispatch(context, event)
+        elif isinstance(event, events.Started):
             step.start(context)
-        elif context.state.attempt is None:
+        else:
             keep_before_the_start(context, event)
             return []
-        else:
-            dispatch(context, event)
         step.advance(context)
         return context.effects
 
@@ -166,7 +166,7 @@ def dispatch(context: Context, event: Event) -> None:  # noqa: C901, PLR0912 - o
             attempt.averages_tested[event.head + number(event.part)] = event
         case events.TimerFired():
             step.on_timer(context)
-        case _:
+        case _:  # pragma: no cover - the table is whole, which mypy proves
             assert_never(event)
 
 

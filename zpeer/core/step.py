@@ -58,8 +58,7 @@ PEERS_MIN = 3
 
 def start(context: Context) -> None:
     """Begin step 0."""
-    if context.state.attempt is None:
-        begin(context, make_first_base(context.genesis, context.aggregator))
+    begin(context, make_first_base(context.genesis, context.aggregator))
 
 
 def begin(context: Context, base: Base) -> None:
