@@ -11,6 +11,7 @@ import os
 import socket
 import struct
 from pathlib import Path
+from typing import NamedTuple
 
 PIDFD_OPEN, PIDFD_GETFD = 434, 438
 """System calls, the same number on every architecture."""
@@ -38,13 +39,28 @@ def children_of(pid: int) -> list[int]:
         return []
 
 
-def peak_memory_bytes(pid: int) -> int:
-    """The most that was ever resident; 0 if it is gone."""
+class Memory(NamedTuple):
+    """Of a process, in bytes."""
+
+    peak: int = 0
+    """The most that was ever resident."""
+    own: int = 0
+    """Resident now and its own: not pages of files, which the kernel may drop."""
+
+    def most(self, other: Memory) -> Memory:
+        """The larger of each."""
+        return Memory(max(self.peak, other.peak), max(self.own, other.own))
+
+
+def read_memory(pid: int) -> Memory:
+    """What a process occupies; nothing if it is gone."""
     try:
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     except OSError:
-        return 0
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM")), 0)
+        return Memory()
+    fields = {name: rest.split() for name, _, rest in (line.partition(":") for line in lines)}
+    peak, own = (int(fields.get(name, ["0"])[0]) * 1024 for name in ("VmHWM", "RssAnon"))
+    return Memory(peak, own)
 
 
 def tcp_bytes_sent(pid: int) -> int:

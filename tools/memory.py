@@ -1,8 +1,10 @@
 """Peak memory of a peer, in gradients above a process that computes the same ones without zpeer.
 
 Sixteen peers on this machine, 11.2 million parameters (a gradient: 44.7 MB). The other process
-computes the same kind of gradients with plain torch and imports nothing of zpeer. All peaks are
-the kernel's (VmHWM), also those of processes that import only: they tell how much of it is code.
+computes the same kind of gradients with plain torch and imports nothing of zpeer. All figures are
+the kernel's: peaks (VmHWM), and the most seen of a process's own memory (RssAnon), which leaves out
+the pages of memory-mapped parameter files: the kernel drops those when it needs room. Processes
+that import only tell how much of it is code.
 """
 
 from __future__ import annotations
@@ -10,13 +12,12 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
-from statistics import median
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from tools.experiment import QUADRATIC, ROOT, RUNS, Plan, markdown, report, run_plan
-from tools.kernel import find_peers, peak_memory_bytes
+from tools.kernel import Memory, find_peers, read_memory
 from zpeer.view import PlainView, say_bytes
 
 if TYPE_CHECKING:
@@ -30,8 +31,8 @@ import torch
 from pathlib import Path
 torch.set_num_threads(1)
 {work}
-lines = Path("/proc/self/status").read_text().splitlines()
-print(next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM")))
+lines = [line.split() for line in Path("/proc/self/status").read_text().splitlines()]
+print(*(int(words[1]) * 1024 for words in lines if words[0] in ("VmHWM:", "RssAnon:")))
 """
 GRADIENTS = """
 position = torch.nn.Parameter(torch.ones({dimension}))
@@ -41,6 +42,11 @@ for seed in range(3):
     position.grad = None
     loss.backward()
 """
+IMPORTS = """
+import zpeer.peer
+from zpeer.plugins import load_plugins
+load_plugins()
+"""
 
 
 class Watching(PlainView):
@@ -48,20 +54,21 @@ class Watching(PlainView):
 
     def __init__(self, console: Console) -> None:
         super().__init__(console)
-        self.peaks: dict[int, int] = {}
+        self.peaks: dict[int, Memory] = {}
 
     def update(self, board: Scoreboard, now: float) -> None:
         """Look at all peers; a peak never falls, so the last look before the end counts."""
         super().update(board, now)
         for pid in find_peers():
-            self.peaks[pid] = max(self.peaks.get(pid, 0), peak_memory_bytes(pid))
+            self.peaks[pid] = self.peaks.get(pid, Memory()).most(read_memory(pid))
 
 
-def measure_process(work: str) -> int:
-    """Peak of a process that does this with plain torch."""
+def measure_process(work: str) -> Memory:
+    """Of a process that does this with plain torch, at its end."""
     command = [sys.executable, "-c", PLAIN.format(work=work)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
-    return int(done.stdout)
+    peak, own = done.stdout.split()
+    return Memory(int(peak), int(own))
 
 
 def main() -> int:
@@ -79,29 +86,30 @@ def main() -> int:
     result = run_plan(plan, RUNS / "memory", view)
     problems = result.board.problems()
 
-    gradient = options.dimension * FLOAT_BYTES
-    peaks = sorted(view.peaks.values())
     plain = measure_process(GRADIENTS.format(dimension=options.dimension))
-    torch_only = measure_process("")
-    zpeer_only = measure_process(
-        "import zpeer.peer\nfrom zpeer.plugins import load_plugins\nload_plugins()"
-    )
-    code = zpeer_only - torch_only
+    torch_only, zpeer_only = measure_process(""), measure_process(IMPORTS)
+    gradient = options.dimension * FLOAT_BYTES
+    peers = sorted(view.peaks.values())
     rows = [
-        [what, say_bytes(value), f"{(value - plain) / gradient:+.1f}"]
-        for what, value in (
+        [
+            what,
+            say_bytes(memory.peak),
+            f"{(memory.peak - plain.peak) / gradient:+.1f}",
+            say_bytes(memory.own),
+            f"{(memory.own - plain.own) / gradient:+.1f}",
+        ]
+        for what, memory in (
             ("plain torch, same gradients", plain),
-            ("a peer, median", median(peaks)),
-            ("a peer, largest", peaks[-1]),
-            ("a peer, median, less zpeer's code", median(peaks) - code),
+            ("a peer, median", peers[len(peers) // 2]),
+            ("a peer, largest", peers[-1]),
+            ("imports of torch", torch_only),
+            ("imports of torch and zpeer", zpeer_only),
         )
     ]
-    print(
-        f"{options.peers} peers, d = {options.dimension:,}; a gradient is {say_bytes(gradient)}\n"
-    )
-    print(markdown(["process", "peak", "gradients above plain"], rows))
-    print(f"\nimports alone: torch {say_bytes(torch_only)}, with zpeer {say_bytes(code)} more")
-    above = (peaks[-1] - plain) / gradient
+    print(f"{options.peers} peers, d = {options.dimension:,}, a gradient: {say_bytes(gradient)}\n")
+    header = ["process", "peak", "gradients above plain", "own memory", "gradients above plain"]
+    print(markdown(header, rows))
+    above = (peers[-1].peak - plain.peak) / gradient
     if options.gradients_max is not None and not above <= options.gradients_max:
         problems.append(f"{above:.1f} gradients above, expected {options.gradients_max} at most")
     return report(problems)
