@@ -1,14 +1,24 @@
-"""What passes between a swarm's processes. With real peers: tests/loopback/."""
+"""What passes between a swarm's processes, and that none is left. Whole runs: tests/loopback/."""
 
 from __future__ import annotations
 
 import os
+import signal
 from math import isnan
+from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.loopback.processes import find_peer, find_processes, make_run
+from zpeer.config import load_run
+from zpeer.errors import ConfigError, StartError
 from zpeer.observations import Ended, Evaluated, Observation
 from zpeer.pipes import Exit, ExitInbox, Inbox, make_observer, write_exit
+from zpeer.scoreboard import Condition
+from zpeer.swarm import Swarm, make_board, peer_files
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 ENDED = Ended("ann", 0, "finished", 3, "aa", "bb", ["ann"])
 
@@ -56,3 +66,50 @@ def test_exits_come_out_whole_however_the_pipe_cuts_them() -> None:
     assert [each for byte in data for each in inbox.take(bytes([byte]))] == exits
     os.close(read)
     os.close(write)
+
+
+THREADED = """
+import threading
+import time
+threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
+"""
+
+
+@pytest.mark.loopback
+def test_a_plugin_that_starts_a_thread_when_imported_is_refused_before_the_fork(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = tmp_path / "site" / "threaded-1.0.dist-info"
+    site.mkdir(parents=True)
+    (site / "METADATA").write_text("Metadata-Version: 2.1\nName: threaded\nVersion: 1.0\n")
+    (site / "entry_points.txt").write_text("[zpeer.plugins]\nthreaded = threaded\n")
+    (site.parent / "threaded.py").write_text(THREADED)
+    run = make_run(tmp_path / "run")
+    monkeypatch.setenv("PYTHONPATH", str(site.parent))
+    board = make_board(run)
+    with Swarm(run, peer_files(run, load_run(run)), board) as swarm:
+        while not swarm.is_over:
+            swarm.listen()
+        with pytest.raises(StartError, match="started 1 threads"):
+            swarm.require_started()
+
+
+@pytest.mark.loopback
+def test_a_peer_that_hangs_does_not_outlive_its_swarm(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run")
+    files = peer_files(run, load_run(run))
+    one = dict(list(files.items())[:1])  # it waits for the others
+    board = make_board(run)
+    with Swarm(run, one, board) as swarm:
+        while board.members["peer-0"].condition is not Condition.ASSEMBLING:
+            swarm.listen()
+        os.kill(find_peer(run, "peer-0"), signal.SIGSTOP)
+    assert not find_processes(run)
+    assert board.members["peer-0"].code is not None
+
+
+def test_a_swarm_without_all_its_peer_files_says_which_are_missing(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run")
+    (run / "peers" / "peer-1.toml").unlink()
+    with pytest.raises(ConfigError, match=r"peer-1\.toml"):
+        make_board(run)
