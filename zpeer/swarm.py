@@ -228,7 +228,7 @@ class Swarm:
 
     def _ask(self) -> None:
         """Close the nursery's input, and hear out what the peers still say."""
-        assert self._process.stdin is not None
+        assert self._process.stdin is not None, "it was opened with a pipe"
         self._process.stdin.close()
         limit = time.monotonic() + 2 * GRACE_SECONDS
         while not self.is_over and time.monotonic() < limit:
