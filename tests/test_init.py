@@ -152,6 +152,20 @@ def test_two_runs_never_have_one_id_but_one_seed_gives_the_same_parameters(
     assert first.parameters.digest == second.parameters.digest != other.parameters.digest
 
 
+def test_of_peers_on_one_machine_two_evaluate_unless_all_are_asked_to(
+    template: Path, tmp_path: Path
+) -> None:
+    made, asked = tmp_path / "made", tmp_path / "asked"
+    init_local(template, made, 4)
+    init_local(template, asked, 4, settings={"evaluate": True})
+
+    def say(directory: Path) -> list[bool]:
+        return [config.load_peer(directory / f"peers/peer-{i}.toml").evaluate for i in range(4)]
+
+    assert say(made) == [True, True, False, False]
+    assert say(asked) == [True] * 4
+
+
 def test_the_last_peers_attack_together(template: Path, tmp_path: Path) -> None:
     attackers = Attackers(2, "sign_flip", 7, {"scale": 5})
     make(template, tmp_path / "run", attackers=attackers, entropy="test")

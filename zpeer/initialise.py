@@ -48,6 +48,10 @@ KEYS, PEERS, PLUGINS = "keys", "peers", "plugins"
 LOOPBACK = "127.0.0.1"
 PORTS = range(20_000, 32_768)
 """Below the ports that systems give to outgoing connections, so that none is taken meanwhile."""
+EVALUATORS = 2
+"""The first so many peers of a run on one machine evaluate: all have the same parameters, so the
+others would only repeat it. One alone might leave.
+"""
 MADE_FROM = "# A run. `zpeer init` made it of this template:\n#\n"
 
 
@@ -101,7 +105,8 @@ def init_local(
     (directory / PEERS).mkdir()
     for place, member in enumerate(members):
         name = member.identity.name
-        own = dict(settings or {})
+        own: dict[str, Any] = {} if place < EVALUATORS else {"evaluate": False}
+        own |= settings or {}
         if entropy is not None:
             own["entropy"] = digest("zpeer/test", entropy.encode(), number(place)).hex()
         write_peer(
