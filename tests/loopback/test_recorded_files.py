@@ -12,6 +12,7 @@ from mcap.reader import make_reader
 
 from tests.loopback.conftest import FLIPPER, HONEST, RULE
 from tests.loopback.processes import last_words, zpeer
+from zpeer.faults import FaultKind, sentence
 
 if TYPE_CHECKING:
     from tests.loopback.conftest import Recorded
@@ -64,7 +65,7 @@ def test_another_rule_is_told_from_the_recorded_one_at_the_first_difference(
 def test_a_timeline_shows_the_bans(recorded: Recorded) -> None:
     code, output = replay(recorded, find_log(recorded), "--kind", "Decide")
     assert code == 0, output
-    assert f"BANNED {FLIPPER}: committed to a gradient" in output
+    assert f"BANNED {FLIPPER}: {sentence(FaultKind.WRONG_GRADIENT)}" in output
 
 
 def test_every_file_of_a_run_can_be_inspected(recorded: Recorded) -> None:

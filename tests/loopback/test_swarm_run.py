@@ -15,6 +15,7 @@ from tests.loopback.local import run_local
 from tests.loopback.processes import last_words, peer_file, printed, said, zpeer
 from zpeer.config import load_run
 from zpeer.evidence import read_evidence, write_evidence
+from zpeer.faults import FaultKind, sentence
 from zpeer.observations import StepDecided
 
 if TYPE_CHECKING:
@@ -22,7 +23,10 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.loopback, pytest.mark.xdist_group("recorded")]
 
-DEEDS = {FLIPPER: "committed to a gradient", LIAR: "stated a projection or norm"}
+DEEDS = {
+    FLIPPER: sentence(FaultKind.WRONG_GRADIENT),
+    LIAR: sentence(FaultKind.WRONG_PROJECTION),
+}
 
 
 def find_evidence(run: Path, against: str, by: str = HONEST[0]) -> Path:
