@@ -8,27 +8,26 @@ keeps up with the others until it is thrown out.
 from __future__ import annotations
 
 from math import fsum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
 from tests.core.plain import peer, to_bytes
-from tests.core.toy import Ring, Toy
+from tests.core.toy import Ring, Tamper, Toy
 from zpeer import effects as fx
 from zpeer import events as ev
 from zpeer.errors import WireError
 from zpeer.faults import FaultKind, is_ban
-from zpeer.ids import digest_bytes
-from zpeer.messages import Accusation, Check, Message, Stage
+from zpeer.ids import Digest, digest_bytes
+from zpeer.messages import Accusation, Check, Message, Signed, Stage
 from zpeer.wire import decode_payload, encode_payload
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from zpeer.core.state import Attempt
     from zpeer.record import Record
 
-Tamper = "Callable[[Ring, Toy, list[fx.Effect]], list[fx.Effect]]"
 NAN = float("nan")
 
 
@@ -42,17 +41,22 @@ def is_worker(toy: Toy) -> bool:
     return toy.me in attempt_of(toy).base.workers
 
 
-def decode(toy: Toy, effect: fx.Broadcast) -> Message:
+def decode(toy: Toy, effect: fx.Broadcast) -> Any:
     """What a broadcast says."""
     return decode_payload(effect.stage, effect.payload, toy.core._context.limits)
+
+
+def read(toy: Toy, signed: Signed) -> Any:
+    """What a signed message says."""
+    return decode_payload(signed.stage, signed.payload, toy.core._context.limits)
 
 
 # --- tampers --------------------------------------------------------------------------------------
 
 
 def saying(
-    stage: Stage, change: Callable[[Toy, Message], Message | bytes | None], *, times: int = 1
-) -> Callable[[Ring, Toy, list[fx.Effect]], list[fx.Effect]]:
+    stage: Stage, change: Callable[[Toy, Any], Message | bytes | None], *, times: int = 1
+) -> Tamper:
     """Change what is said in a stage, so many times; None from `change` leaves it as it is."""
     left = [times]
 
@@ -74,14 +78,14 @@ def saying(
 
 def dropping(
     kind: type[fx.Effect],
-) -> Callable[[Ring, Toy, list[fx.Effect]], list[fx.Effect]]:
+) -> Tamper:
     """Keep quiet."""
     return lambda ring, toy, effects: [e for e in effects if not isinstance(e, kind)]
 
 
 def all_of(
-    *tampers: Callable[[Ring, Toy, list[fx.Effect]], list[fx.Effect]],
-) -> Callable[[Ring, Toy, list[fx.Effect]], list[fx.Effect]]:
+    *tampers: Tamper,
+) -> Tamper:
     """One after another."""
 
     def tamper(ring: Ring, toy: Toy, effects: list[fx.Effect]) -> list[fx.Effect]:
@@ -99,7 +103,7 @@ def hearing_own_result(ring: Ring, toy: Toy, effects: list[fx.Effect]) -> list[f
 
 def accusing(
     make: Callable[[Toy], Accusation | None], *, times: int = 1, publish: bool = True
-) -> Callable[[Ring, Toy, list[fx.Effect]], list[fx.Effect]]:
+) -> Tamper:
     """Put an accusation into CHECK, with its bytes behind it if it names any."""
     left = [times]
 
@@ -143,11 +147,7 @@ def accuse_part(fault: FaultKind, accused: int) -> Callable[[Toy], Accusation | 
         part = attempt.base.part_of(toy.me)
         if part < 0 or peer(accused) not in attempt.base.workers:
             return None
-        commit = decode_payload(
-            Stage.COMMIT,
-            attempt.messages[Stage.COMMIT][peer(accused)].payload,
-            toy.core._context.limits,
-        )
+        commit = read(toy, attempt.messages[Stage.COMMIT][peer(accused)])
         evidence = commit.parts[part]
         return Accusation(fault, peer(accused), attempt.base.head, part, evidence=evidence)
 
@@ -172,7 +172,7 @@ def accuse_draw(fault: FaultKind, part: int = -1) -> Callable[[Toy], Accusation 
 class Flipping(Toy):
     """Commits to the opposite of its gradient."""
 
-    def gradient(self, parameters: bytes, seed: bytes) -> list[float]:
+    def gradient(self, parameters: Digest, seed: Digest) -> list[float]:
         return [-3 * x for x in self.honest_gradient(parameters, seed)]
 
 
@@ -181,7 +181,7 @@ class Shifting(Toy):
 
     shift = 0.25
 
-    def aggregate(self, rows: list[list[float]], radius: float) -> list[float]:
+    def aggregate(self, rows: Sequence[Sequence[float]], radius: float) -> list[float]:
         return [x + self.shift for x in super().aggregate(rows, radius)]
 
 
@@ -190,8 +190,8 @@ class BadParts(Toy):
 
     bytes_instead = to_bytes([NAN] * 2)
 
-    def compute(self, effect: fx.Computation) -> ev.Event:
-        event = super().compute(effect)
+    def compute(self, effect: fx.Computation) -> Any:
+        event: Any = super().compute(effect)
         if not isinstance(effect, fx.ComputeParts):
             return event
         victim = 1 if attempt_of(self).base.part_of(self.me) == 0 else 0
@@ -223,8 +223,8 @@ class BadResult(Toy):
 
     bytes_instead = to_bytes([NAN] * 2)
 
-    def compute(self, effect: fx.Computation) -> ev.Event:
-        event = super().compute(effect)
+    def compute(self, effect: fx.Computation) -> Any:
+        event: Any = super().compute(effect)
         if not isinstance(effect, fx.AggregatePart):
             return event
         self.results[effect.head, self.me] = self.bytes_instead
@@ -270,15 +270,13 @@ def check_stopped(ring: Ring, *liars: int) -> set[str]:
 # --- statements that are wrong --------------------------------------------------------------------
 
 
-def misstate(
-    owner: int, units: float, *, norm_units: float = 0.0, times: int = 1
-) -> Callable[[Ring, Toy, list[fx.Effect]], list[fx.Effect]]:
+def misstate(owner: int, units: float, *, norm_units: float = 0.0, times: int = 1) -> Tamper:
     """State a projection (or norm) on the owner's part that is off by that many u * min(norm, tau).
 
     Towards zero, so that no statement is impossible.
     """
 
-    def change(toy: Toy, message: Message) -> Message | None:
+    def change(toy: Toy, message: Any) -> Any:
         base = attempt_of(toy).base
         part = base.part_of(peer(owner))
         if part < 0 or not message.projections:
@@ -296,7 +294,7 @@ def misstate(
     return saying(Stage.PROJECTIONS, change, times=times)
 
 
-def keep_quiet(toy: Toy, message: Message) -> Message | None:
+def keep_quiet(toy: Toy, message: Any) -> Any:
     """Accuse nobody over one's own part."""
     kept = tuple(a for a in message.accusations if a.attempt != attempt_of(toy).base.head)
     return replace(message, accusations=kept) if kept != message.accusations else None
@@ -305,8 +303,8 @@ def keep_quiet(toy: Toy, message: Message) -> Message | None:
 class Covering(Shifting):
     """Shifts its aggregate, and states of its own row whatever makes the sum come out."""
 
-    def compute(self, effect: fx.Computation) -> ev.Event:
-        event = super().compute(effect)
+    def compute(self, effect: fx.Computation) -> Any:
+        event: Any = super().compute(effect)
         if not isinstance(effect, fx.Project) or effect.part < 0 or not self.shift:
             return event
         others = [s for j, s in enumerate(event.column) if j != effect.part]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import pytest
 from msgspec.structs import replace
 
@@ -21,9 +23,12 @@ from tests.core.plain import peer
 from tests.core.toy import Ring, Toy
 from zpeer import effects as fx
 from zpeer.faults import FaultKind
-from zpeer.ids import digest
+from zpeer.ids import Digest, PeerId, digest
 from zpeer.messages import Guilt, Stage
 from zpeer.record import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 UNPUBLISHED = accuse_part(FaultKind.PART_NOT_FINITE, 0)
 
@@ -31,15 +36,15 @@ UNPUBLISHED = accuse_part(FaultKind.PART_NOT_FINITE, 0)
 class ShiftingOnce(Shifting):
     """Shifts its aggregate in the first attempt alone."""
 
-    def aggregate(self, rows: list[list[float]], radius: float) -> list[float]:
+    def aggregate(self, rows: Sequence[Sequence[float]], radius: float) -> list[float]:
         is_first = not attempt_of(self).base.record
         return super().aggregate(rows, radius) if is_first else Toy.aggregate(self, rows, radius)
 
 
-def voting(guilt: Guilt, times: int) -> object:
+def voting(guilt: Guilt, times: int) -> Any:
     """Say this on every matter, so many times."""
 
-    def change(_toy: Toy, message: object) -> object:
+    def change(_toy: Toy, message: Any) -> Any:
         if not message.findings:
             return None
         findings = tuple(replace(f, guilt=guilt, lacking=()) for f in message.findings)
@@ -92,12 +97,12 @@ def test_an_accusation_whose_bytes_never_come_falls_after_three_records() -> Non
     assert [[m.age for m in r.matters] for r in records[:4]] == [[0], [1], [2], []]
     (departure,) = records[3].departures
     assert departure.peer == peer(1)
-    assert "removed" in ring.toys[peer(1)].stop.reason
+    assert "removed" in ring.toys[peer(1)].ended.reason
 
 
 def test_bytes_that_come_late_but_in_time_decide_at_once() -> None:
     class Late(Ring):
-        def push(self, to: bytes, event: object, delay: float = 0.001) -> None:
+        def push(self, to: PeerId, event: Any, delay: float = 0.001) -> None:
             slow = type(event).__name__ == "BlobArrived"
             super().push(to, event, delay + 3.0 * slow)  # of the 3.3 s that bytes are waited for
 
@@ -122,7 +127,7 @@ def test_bytes_that_most_lack_at_first_are_asked_for_and_decide_later() -> None:
 
 
 def test_evidence_that_is_not_what_the_accused_committed_to_is_false_at_once() -> None:
-    def made_up(toy: Toy) -> object:
+    def made_up(toy: Toy) -> Any:
         accusation = UNPUBLISHED(toy)
         return accusation and replace(accusation, evidence=bytes([9]) * 32)
 
@@ -267,7 +272,7 @@ def test_an_owner_publishes_for_who_does_not() -> None:
 def test_a_name_cannot_be_lacking_more_than_once_a_finding() -> None:
     """Else one liar alone would get an honest peer removed."""
 
-    def repeat(toy: Toy, message: object) -> object:
+    def repeat(toy: Toy, message: Any) -> Any:
         if not message.findings:
             return None
         named = (peer(0),) * len(attempt_of(toy).base.roster)
@@ -280,7 +285,7 @@ def test_a_name_cannot_be_lacking_more_than_once_a_finding() -> None:
 
 
 def test_a_minority_that_lacks_everything_removes_nobody_and_cannot_keep_a_matter_open() -> None:
-    def lack(toy: Toy, message: object) -> object:
+    def lack(toy: Toy, message: Any) -> Any:
         if not message.findings:
             return None
         findings = tuple(
@@ -296,7 +301,7 @@ def test_a_minority_that_lacks_everything_removes_nobody_and_cannot_keep_a_matte
 def test_an_averaging_is_ended_by_no_time() -> None:
     """Two of four lack bytes for five records, two decide: neither is more than half."""
 
-    def lack(toy: Toy, message: object) -> object:
+    def lack(toy: Toy, message: Any) -> Any:
         if not message.findings:
             return None
         findings = tuple(
@@ -317,7 +322,7 @@ def test_an_averaging_is_ended_by_no_time() -> None:
 class FlippingOnce(Toy):
     """Commits to the opposite of its gradient in step 3."""
 
-    def gradient(self, parameters: bytes, seed: bytes) -> list[float]:
+    def gradient(self, parameters: Digest, seed: Digest) -> list[float]:
         honest = self.honest_gradient(parameters, seed)
         return [-x for x in honest] if attempt_of(self).base.step == 3 else honest
 
@@ -340,7 +345,7 @@ def test_the_last_gradient_of_who_was_removed_is_drawn_and_a_conviction_makes_it
 
 
 def test_a_ban_overrides_a_removal_in_the_same_record() -> None:
-    def late(toy: Toy, message: object) -> object:
+    def late(toy: Toy, message: Any) -> Any:
         ages = [matter.age for matter in attempt_of(toy).base.matters]
         return replace(message, secret=bytes([9]) * 32) if ages == [2] else None
 

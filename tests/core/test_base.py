@@ -20,7 +20,7 @@ def test_in_step_zero_everybody_works_and_nothing_is_open() -> None:
     genesis = make_genesis(5)
     base = make_first_base(genesis, Clip(0.5))
     assert base.workers == base.roster == genesis.peers
-    assert base.validators == base.duties == base.draws == base.matters == ()
+    assert not any((base.validators, base.duties, base.draws, base.matters))
     assert (base.head, base.record) == (genesis.run, b"")
     assert base.parameters == genesis.parameters
     assert [base.part_of(p) for p in genesis.peers] == [0, 1, 2, 3, 4]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from msgspec.structs import replace
 
@@ -12,12 +14,12 @@ from zpeer import effects as fx
 from zpeer import events as ev
 from zpeer.core.broadcast import byzantine_max, compute_set_digest
 from zpeer.faults import FaultKind
-from zpeer.ids import NOTHING, Digest, digest
+from zpeer.ids import NOTHING, Digest, PeerId, digest
 from zpeer.messages import Aggregated, Commit, Reveal, Signed, Stage
 from zpeer.wire import encode_payload
 
 
-def two_stories(stage: Stage, second: int = 3) -> object:
+def two_stories(stage: Stage, second: int = 3) -> Any:
     """Sign one body for most, and another for peer `second`."""
 
     def tamper(ring: Ring, toy: Toy, effects: list[fx.Effect]) -> list[fx.Effect]:
@@ -54,8 +56,8 @@ def test_two_bodies_for_one_slot_are_proven_to_all_and_stop_the_run(
     (reason,) = check_stopped(ring, 1)
     assert reason.startswith(f"peer-1 signed two different {stage.name} bodies for one slot")
     for toy in ring.honest(1):
-        assert toy.stop.fault is FaultKind.EQUIVOCATION
-        assert toy.stop.peers == (peer(1),)
+        assert toy.ended.fault is FaultKind.EQUIVOCATION
+        assert toy.ended.peers == (peer(1),)
         (evidence,) = toy.evidence
         first, second_ = evidence.messages
         assert evidence.departure.fault is FaultKind.EQUIVOCATION
@@ -66,7 +68,7 @@ def test_two_bodies_for_one_slot_are_proven_to_all_and_stop_the_run(
 
 def test_a_second_verdict_stops_the_run_naming_its_signer() -> None:
     ring = Ring(4, tampers={1: two_stories(Stage.VERDICT)}).run()
-    assert "VERDICT differs from mine at peer-1" in ring.toys[peer(3)].stop.reason
+    assert "VERDICT differs from mine at peer-1" in ring.toys[peer(3)].ended.reason
 
 
 def test_one_body_with_two_signatures_is_no_equivocation() -> None:
@@ -84,12 +86,12 @@ def test_one_body_with_two_signatures_is_no_equivocation() -> None:
     check_honest(ring)
     first = ring.sign(ring.toys[peer(1)], fx.Broadcast(ring.genesis.run, Stage.COMMIT, b"", ()))
     proof = ev.ProofReceived(first, replace(first, signature=bytes([1]) * 64))
-    assert ring.toys[peer(0)].core.handle(proof, ring.now) == []
+    assert ring.toys[peer(0)].tell(proof, ring.now) == []
 
 
 def test_duplicates_change_nothing() -> None:
     class Twice(Ring):
-        def push(self, to: bytes, event: ev.Event, delay: float = 0.001) -> None:
+        def push(self, to: PeerId, event: ev.Event, delay: float = 0.001) -> None:
             super().push(to, event, delay)
             if isinstance(event, ev.MessageReceived | ev.PartArrived | ev.ResultArrived):
                 super().push(to, event, delay + 0.0004)
@@ -107,13 +109,13 @@ def test_proofs_that_prove_nothing_are_ignored() -> None:
         commit_of(1, digest("another"), 1),  # two heads
         replace(commit_of(1, head, 1), stage=Stage.REVEAL),  # two stages
     ):
-        assert toy.core.handle(ev.ProofReceived(said, other), 0.0) == []
+        assert toy.tell(ev.ProofReceived(said, other), 0.0) == []
     unknown = digest("a head that never was")
     proof = ev.ProofReceived(commit_of(1, unknown), commit_of(1, unknown, 1))
-    assert toy.core.handle(proof, 0.0) == []
+    assert toy.tell(proof, 0.0) == []
     stranger = ev.ProofReceived(commit_of(77, head), commit_of(77, head, 1))
-    assert toy.core.handle(stranger, 0.0) == []
-    effects = toy.core.handle(ev.ProofReceived(said, commit_of(1, head, 1)), 0.0)
+    assert toy.tell(stranger, 0.0) == []
+    effects = toy.tell(ev.ProofReceived(said, commit_of(1, head, 1)), 0.0)
     assert [type(e) for e in effects] == [fx.WriteEvidence, fx.SendProof, fx.Stop]
     assert effects[1].to == (peer(2), peer(3))
 
@@ -128,7 +130,7 @@ def test_equivocation_about_a_past_attempt_is_proven_all_the_same() -> None:
     old = attempt_of(toy)
     assert old.base.head != ring.genesis.run
     first = toy.core._context.state.past[ring.genesis.run].messages[Stage.COMMIT][peer(1)]
-    effects = toy.core.handle(ev.ProofReceived(first, commit_of(1, ring.genesis.run, 3)), ring.now)
+    effects = toy.tell(ev.ProofReceived(first, commit_of(1, ring.genesis.run, 3)), ring.now)
     assert isinstance(effects[-1], fx.Stop)
 
 
@@ -155,7 +157,7 @@ def test_an_echo_that_came_before_my_own_set_is_asked_about_later() -> None:
     ring = started(3)
     toy, head = ring.toys[peer(0)], ring.genesis.run
     early = signed_by(1, head, Stage.AGGREGATED, encode_payload_of_aggregated(bytes([9]) * 32))
-    assert toy.core.handle(ev.MessageReceived(early), 0.0) == []
+    assert toy.tell(ev.MessageReceived(early), 0.0) == []
     asked: list[fx.Effect] = []
     while not asked:
         assert ring.step()
@@ -167,16 +169,16 @@ def test_a_set_is_shown_once_to_each_member_and_only_when_complete() -> None:
     ring = started(4)
     toy, head = ring.toys[peer(0)], ring.genesis.run
     ask = ev.SetRequested(peer(1), head, Stage.COMMIT)
-    assert toy.core.handle(ask, 0.0) == []
+    assert toy.tell(ask, 0.0) == []
     while Stage.COMMIT not in attempt_of(toy).sets:
         ring.step()
-    assert toy.core.handle(ev.SetRequested(peer(66), head, Stage.COMMIT), 0.1) == []
-    assert toy.core.handle(ev.SetRequested(peer(1), digest("other"), Stage.COMMIT), 0.1) == []
-    (shown,) = toy.core.handle(ask, 0.1)
+    assert toy.tell(ev.SetRequested(peer(66), head, Stage.COMMIT), 0.1) == []
+    assert toy.tell(ev.SetRequested(peer(1), digest("other"), Stage.COMMIT), 0.1) == []
+    (shown,) = toy.tell(ask, 0.1)
     assert isinstance(shown, fx.SendSet)
     assert [m.sender for m in shown.messages] == list(ring.genesis.peers)
     assert compute_set_digest(shown.messages) == attempt_of(toy).sets[Stage.COMMIT]
-    assert toy.core.handle(ask, 0.1) == []
+    assert toy.tell(ask, 0.1) == []
 
 
 def test_a_stopped_peer_still_shows_its_sets_and_does_nothing_else() -> None:
@@ -184,8 +186,8 @@ def test_a_stopped_peer_still_shows_its_sets_and_does_nothing_else() -> None:
     toy = ring.toys[peer(0)]
     last = attempt_of(toy)
     ask = ev.SetRequested(peer(1), last.base.head, Stage.COMMIT)
-    assert len(toy.core.handle(ask, ring.now)[0].messages) == 4
-    assert toy.core.handle(ev.TimerFired(), ring.now + 99) == []
+    assert len(toy.tell(ask, ring.now)[0].messages) == 4
+    assert toy.tell(ev.TimerFired(), ring.now + 99) == []
     assert toy.core.is_stopped
 
 
@@ -197,7 +199,7 @@ def test_a_shown_set_for_another_head_or_stage_is_not_looked_at() -> None:
         ev.SetReceived(peer(1), digest("other"), Stage.COMMIT, (commit_of(2, head),)),
         ev.SetReceived(peer(1), head, Stage.COMMIT, (reveal,)),
     ):
-        assert toy.core.handle(event, 0.0) == []
+        assert toy.tell(event, 0.0) == []
         assert not attempt_of(toy).messages
 
 
@@ -205,7 +207,7 @@ def test_messages_of_strangers_other_heads_and_other_stages_fill_no_slot() -> No
     ring = started(4)
     toy, head = ring.toys[peer(0)], ring.genesis.run
     for signed in (commit_of(77, head), commit_of(77, digest("other"))):
-        toy.core.handle(ev.MessageReceived(signed), 0.0)
+        toy.tell(ev.MessageReceived(signed), 0.0)
     assert not attempt_of(toy).messages
     assert not toy.core._context.state.early
 
@@ -230,7 +232,7 @@ def test_what_comes_for_a_past_head_is_late_and_dropped() -> None:
         ring.push(to, ev.Started())
     while not toy.records:
         ring.step()
-    toy.core.handle(ev.MessageReceived(commit_of(1, ring.genesis.run, 5)), ring.now)
+    toy.tell(ev.MessageReceived(commit_of(1, ring.genesis.run, 5)), ring.now)
     assert ring.genesis.run not in {e.head for e in toy.core._context.state.early.values()}
 
 
@@ -255,7 +257,7 @@ def test_first_words_before_the_start_are_not_lost() -> None:
 
 def test_parts_before_their_commit_are_used_after_it() -> None:
     class PartsFirst(Ring):
-        def push(self, to: bytes, event: ev.Event, delay: float = 0.001) -> None:
+        def push(self, to: PeerId, event: ev.Event, delay: float = 0.001) -> None:
             is_commit = isinstance(event, ev.MessageReceived) and event.signed.stage is Stage.COMMIT
             super().push(to, event, delay + 0.5 * is_commit)
 
@@ -267,8 +269,8 @@ def test_a_delivered_part_is_not_replaced_by_a_later_one() -> None:
     toy, head = ring.toys[peer(0)], ring.genesis.run
     for k in (1, 2):
         name = digest("part", bytes([k]))
-        toy.core.handle(ev.PartArrived(head, peer(1), name, 8, finite=True), 0.0)
-    toy.core.handle(ev.PartArrived(head, peer(77), NOTHING, 8, finite=True), 0.0)
+        toy.tell(ev.PartArrived(head, peer(1), name, 8, finite=True), 0.0)
+    toy.tell(ev.PartArrived(head, peer(77), NOTHING, 8, finite=True), 0.0)
     assert {p: a.digest for p, a in attempt_of(toy).parts.items()} == {
         peer(1): digest("part", bytes([1]))
     }
@@ -278,7 +280,7 @@ def test_the_duration_of_a_stage_is_that_until_enough_messages_are_in() -> None:
     """The (n-f)-th message counts, so that only honest peers can make a stage long."""
 
     class Slow(Ring):
-        def push(self, to: bytes, event: ev.Event, delay: float = 0.001) -> None:
+        def push(self, to: PeerId, event: ev.Event, delay: float = 0.001) -> None:
             slow = (
                 isinstance(event, ev.MessageReceived)
                 and event.signed.sender == peer(1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from msgspec.structs import replace
 
@@ -14,6 +16,7 @@ from tests.core.lies import (
     check_honest,
     keep_quiet,
     misstate,
+    read,
     saying,
 )
 from tests.core.plain import peer
@@ -81,7 +84,7 @@ def test_quiet_below_the_threshold_of_blame_costs_nothing() -> None:
 # --- WRONG_REPORT ---------------------------------------------------------------------------------
 
 
-def lazy(toy: Toy, message: object) -> object:
+def lazy(toy: Toy, message: Any) -> Any:
     """Report "fine" without the work."""
     if not message.reports:
         return None
@@ -132,7 +135,7 @@ def denounce_report(toy: Toy) -> Accusation | None:
     past = toy.core._context.state.past
     order = toy.core._context.state.order
     for signed in past[order[-1]].members(Stage.CHECK) if order else ():
-        for report in toy.core._context.decode(signed).reports:
+        for report in read(toy, signed).reports:
             if report.target == toy.me and signed.sender in attempt_of(toy).base.roster:
                 return Accusation(
                     FaultKind.WRONG_REPORT,
@@ -157,7 +160,7 @@ def denounce_report(toy: Toy) -> Accusation | None:
     ],
     ids=["part", "projection", "gradient", "drawn", "nowhere", "concealed", "report"],
 )
-def test_a_false_accusation_bans_its_accuser_with_proof(make: object) -> None:
+def test_a_false_accusation_bans_its_accuser_with_proof(make: Any) -> None:
     ring = Ring(5, steps=6, tampers={1: accusing(make)}).run()
     records = check_caught(ring, {1: FaultKind.FALSE_ACCUSATION})
     at = next(k for k, r in enumerate(records) if r.departures)
@@ -169,9 +172,7 @@ def test_a_false_accusation_bans_its_accuser_with_proof(make: object) -> None:
         (evidence,) = toy.evidence
         said = [*evidence.messages, *(s for each in evidence.sets for s in each)]
         checks = [s for s in said if s.stage is Stage.CHECK and s.sender == peer(1)]
-        assert any(
-            matter.accusation in toy.core._context.decode(signed).accusations for signed in checks
-        )
+        assert any(matter.accusation in read(toy, signed).accusations for signed in checks)
 
 
 def test_a_validator_that_denies_a_good_gradient_loses_its_place_and_the_draw_goes_on() -> None:
@@ -188,7 +189,7 @@ def test_a_validator_that_denies_a_good_gradient_loses_its_place_and_the_draw_go
 
 
 def test_a_report_that_denies_without_an_accusation_is_an_invalid_body() -> None:
-    def deny(toy: Toy, message: object) -> object:
+    def deny(toy: Toy, message: Any) -> Any:
         if not message.reports:
             return None
         return replace(message, reports=tuple(replace(r, follows=False) for r in message.reports))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -13,7 +14,7 @@ from zpeer import effects as fx
 from zpeer import events as ev
 from zpeer.core.mprng import compute_batch_seed
 from zpeer.faults import FaultKind
-from zpeer.ids import NOTHING, digest
+from zpeer.ids import NOTHING, Digest, PeerId, digest
 from zpeer.messages import Stage
 from zpeer.record import Outcome
 
@@ -23,7 +24,7 @@ RUN_WITH_LUCK = digest("toy run", b"both are drawn")
 def test_secret_and_gradient_are_asked_for_once_and_commit_waits_for_both() -> None:
     ring = Ring(4)
     toy = ring.toys[peer(0)]
-    asked = [e for e in toy.core.handle(ev.Started(), 0.0) if not isinstance(e, fx.SetTimer)]
+    asked = [e for e in toy.tell(ev.Started(), 0.0) if not isinstance(e, fx.SetTimer)]
     secret, parts = asked
     assert isinstance(secret, fx.DrawSecret)
     assert parts == fx.ComputeParts(
@@ -32,8 +33,8 @@ def test_secret_and_gradient_are_asked_for_once_and_commit_waits_for_both() -> N
         compute_batch_seed(ring.genesis.run, 0, peer(0)),
         4,
     )
-    assert toy.core.handle(toy.compute(secret), 0.0) == []
-    said = toy.core.handle(toy.compute(parts), 0.0)
+    assert toy.tell(toy.compute(secret), 0.0) == []
+    said = toy.tell(toy.compute(parts), 0.0)
     assert [type(e) for e in said] == [fx.Broadcast] + [fx.SendPart] * 3
     assert [(e.part, e.to) for e in said[1:]] == [(j, peer(j)) for j in (1, 2, 3)]
 
@@ -53,7 +54,7 @@ def test_answers_for_another_head_are_not_taken() -> None:
         assert core.handle(event, 0.0) == []
     attempt = core._context.attempt
     assert attempt.secret == attempt.parameters_after == NOTHING
-    assert attempt.own_parts is attempt.own_result is attempt.projected is None
+    assert (attempt.own_parts, attempt.own_result, attempt.projected) == (None, None, None)
 
 
 def test_a_validator_commits_to_no_gradient() -> None:
@@ -70,7 +71,7 @@ def test_with_the_same_entropy_two_runs_end_in_the_same_parameters_whatever_the_
     """Heads cover measured durations, so nothing that leads to parameters may depend on them."""
 
     class Slower(Ring):
-        def push(self, to: bytes, event: ev.Event, delay: float = 0.001) -> None:
+        def push(self, to: PeerId, event: ev.Event, delay: float = 0.001) -> None:
             super().push(to, event, delay * (1 + to[0]))
 
     quick, slow = Ring(5).run().check_agreement(), Slower(5).run().check_agreement()
@@ -106,7 +107,7 @@ def test_a_gradient_of_a_void_attempt_convicts_as_well() -> None:
     """A colluder who dislikes a draw gains nothing by voiding the attempt."""
 
     class InStepOne(Toy):
-        def gradient(self, parameters: bytes, seed: bytes) -> list[float]:
+        def gradient(self, parameters: Digest, seed: Digest) -> list[float]:
             honest = self.honest_gradient(parameters, seed)
             base = attempt_of(self).base
             return [-x for x in honest] if (base.step, base.attempt) == (1, 0) else honest
@@ -130,7 +131,7 @@ def test_a_gradient_of_a_void_attempt_convicts_as_well() -> None:
     assert caught
 
 
-def spoiler() -> object:
+def spoiler() -> Any:
     """A fresh lie each: open a wrong share in step 1."""
     return saying(
         Stage.REVEAL,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tests.core.lies import attempt_of
 from tests.core.plain import peer
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from zpeer.core.context import Context
 
 
-def make_context(**changes: object) -> Context:
+def make_context(**changes: Any) -> Context:
     """A context in its first attempt."""
     core = Ring(4, **changes).toys[peer(0)].core
     core.handle(ev.Started(), 0.0)
@@ -61,5 +61,7 @@ def test_attempts_are_found_by_head() -> None:
     now = attempt_of(ring.toys[peer(0)])
     assert context.find_attempt(now.base.head) is now
     before = ring.toys[peer(0)].records[-2].previous
-    assert context.find_attempt(before).base.head == before
+    found = context.find_attempt(before)
+    assert found is not None
+    assert found.base.head == before
     assert context.find_attempt(digest("never")) is None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from msgspec.structs import replace
 
 from tests.core.lies import (
@@ -9,13 +11,14 @@ from tests.core.lies import (
     accusing,
     check_caught,
     check_honest,
+    read,
     saying,
 )
 from tests.core.plain import peer
 from tests.core.toy import Ring
 from zpeer.core.draw import assign_duties, is_suspended, split_lapsed, validators_in_force
 from zpeer.faults import FaultKind
-from zpeer.ids import digest
+from zpeer.ids import PeerId, digest
 from zpeer.messages import Accusation, Stage
 from zpeer.record import Draw, Matter, Outcome
 
@@ -77,7 +80,8 @@ def test_a_draw_that_nobody_takes_lapses_and_the_record_says_so() -> None:
 def test_draws_come_from_the_second_beacon_over_the_roster_that_the_attempt_ran_with() -> None:
     ring = Ring(5, steps=6).run()
     policy = ring.toys[peer(0)].core._context.policy
-    roster, validators = ring.genesis.peers, ()
+    roster = ring.genesis.peers
+    validators: tuple[PeerId, ...] = ()
     for record in check_honest(ring):
         if record.outcome is not Outcome.COUNTED:
             continue
@@ -92,7 +96,7 @@ def test_draws_come_from_the_second_beacon_over_the_roster_that_the_attempt_ran_
 
 
 def test_a_void_attempt_keeps_the_validators_of_the_step_and_has_a_target_of_its_own() -> None:
-    def spoil(toy: object, message: object) -> object:
+    def spoil(toy: Any, message: Any) -> Any:
         step = toy.core._context.attempt.base.step
         return replace(message, share=bytes([7]) * 32) if step == 1 else None
 
@@ -121,7 +125,7 @@ def test_every_draw_is_reported_on_before_the_end() -> None:
     for _, me, _, done in ring.trace:
         for effect in done:
             if getattr(effect, "stage", None) is Stage.CHECK and me in ring.toys:
-                message = toy.core._context.decode(ring.sign(ring.toys[me], effect))
+                message = read(toy, ring.sign(ring.toys[me], effect))
                 reported |= {(r.target, r.attempt) for r in message.reports}
     assert opened == reported
     assert not any(r.lapsed for r in records)

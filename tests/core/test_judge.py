@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from msgspec.structs import replace
 
 from tests.core.lies import (
@@ -15,6 +17,7 @@ from tests.core.lies import (
     decode,
     dropping,
     misstate,
+    read,
     saying,
 )
 from tests.core.plain import peer
@@ -23,7 +26,7 @@ from zpeer import effects as fx
 from zpeer import events as ev
 from zpeer.core.judge import plan_recomputations
 from zpeer.faults import FaultKind
-from zpeer.ids import NOTHING, digest
+from zpeer.ids import NOTHING, PeerId, digest
 from zpeer.messages import Guilt, Stage
 from zpeer.record import Outcome
 from zpeer.wire import encode_payload
@@ -40,7 +43,7 @@ def run_to(ring: Ring, stage: Stage, records: int = 0, i: int = 0) -> Toy:
     return toy
 
 
-def asked_of(ring: Ring, i: int, kind: type[fx.Effect]) -> list[fx.Effect]:
+def asked_of(ring: Ring, i: int, kind: type[fx.Effect]) -> list[Any]:
     """What peer i wanted of that kind."""
     return [
         e for _, me, _, done in ring.trace for e in done if isinstance(e, kind) and me == peer(i)
@@ -97,7 +100,7 @@ def test_plans_name_each_gradient_once_however_many_matters_rest_on_it() -> None
 
 def test_bytes_that_nothing_rests_on_are_let_go_at_once() -> None:
     toy = run_to(Ring(4), Stage.CHECK)
-    (effect,) = toy.core.handle(ev.BlobArrived(digest("junk"), 8, finite=True), 0.1)
+    (effect,) = toy.tell(ev.BlobArrived(digest("junk"), 8, finite=True), 0.1)
     assert effect == fx.Release((), (), (digest("junk"),))
     assert not toy.core._context.state.blobs
 
@@ -105,9 +108,9 @@ def test_bytes_that_nothing_rests_on_are_let_go_at_once() -> None:
 def test_bytes_that_may_be_accused_in_this_attempt_are_kept_until_its_record() -> None:
     ring = Ring(4)
     toy = run_to(ring, Stage.PROJECTIONS)
-    commit = toy.core._context.decode(attempt_of(toy).messages[Stage.COMMIT][peer(2)])
+    commit = read(toy, attempt_of(toy).messages[Stage.COMMIT][peer(2)])
     name = commit.parts[1]
-    assert toy.core.handle(ev.BlobArrived(name, 8, finite=True), ring.now) == []
+    assert toy.tell(ev.BlobArrived(name, 8, finite=True), ring.now) == []
     assert name in toy.core._context.state.blobs
     run_to(ring, Stage.COMMIT, records=1)
     assert name not in toy.core._context.state.blobs
@@ -120,9 +123,9 @@ def test_published_bytes_are_shown_once_to_each_who_asks() -> None:
     toy = run_to(ring, Stage.COMMIT, records=1)
     (name,) = toy.core._context.state.blobs
     ask = ev.BlobRequested(peer(3), name)
-    assert toy.core.handle(ask, ring.now) == [fx.SendBlob(name, (peer(3),))]
-    assert toy.core.handle(ask, ring.now) == []
-    assert toy.core.handle(ev.BlobRequested(peer(3), digest("other")), ring.now) == []
+    assert toy.tell(ask, ring.now) == [fx.SendBlob(name, (peer(3),))]
+    assert toy.tell(ask, ring.now) == []
+    assert toy.tell(ev.BlobRequested(peer(3), digest("other")), ring.now) == []
 
 
 def test_the_rows_of_an_averaging_are_published_by_their_owners_and_by_the_parts_owner() -> None:
@@ -130,8 +133,7 @@ def test_the_rows_of_an_averaging_are_published_by_their_owners_and_by_the_parts
     run_to(ring, Stage.AGGREGATED, records=1)
     past = ring.toys[peer(0)].core._context.state.past[ring.genesis.run]
     parts = {
-        i: ring.toys[peer(0)].core._context.decode(past.messages[Stage.COMMIT][peer(i)]).parts
-        for i in range(4)
+        i: read(ring.toys[peer(0)], past.messages[Stage.COMMIT][peer(i)]).parts for i in range(4)
     }
     for i in range(4):
         sent = {e.digest for e in asked_of(ring, i, fx.SendBlob)}
@@ -153,7 +155,7 @@ def test_a_part_that_cannot_be_projected_does_not_follow() -> None:
     lie = accusing(accuse_part(FaultKind.WRONG_PROJECTION, 1))
 
     def only_that(ring: Ring, toy: Toy, effects: list[fx.Effect]) -> list[fx.Effect]:
-        done = []
+        done: list[fx.Effect] = []
         for effect in lie(ring, toy, effects):
             if isinstance(effect, fx.Broadcast) and effect.stage is Stage.CHECK:
                 check = decode(toy, effect)
@@ -172,27 +174,26 @@ def test_a_part_that_cannot_be_projected_does_not_follow() -> None:
 
 def test_a_peer_whose_numerics_are_slow_waits_for_its_finding_and_says_no_other() -> None:
     class Slow(Ring):
-        def push(self, to: bytes, event: ev.Event, delay: float = 0.001) -> None:
+        def push(self, to: PeerId, event: ev.Event, delay: float = 0.001) -> None:
             slow = isinstance(event, ev.BlobProjected) and to == peer(3)
             super().push(to, event, delay + 5.0 * slow)  # longer than bytes are waited for
 
     ring = Slow(5, tampers={1: misstate(0, 100)}).run()
     records = check_caught(ring, {1: FaultKind.WRONG_PROJECTION})
     assert records[1].departures
-    checks = ring.toys[peer(0)].core._context
     found = [
         finding.guilt
         for _, me, _, done in ring.trace
         for e in done
         if isinstance(e, fx.Broadcast) and e.stage is Stage.CHECK and me == peer(3)
-        for finding in checks.decode(ring.sign(ring.toys[me], e)).findings
+        for finding in read(ring.toys[me], ring.sign(ring.toys[me], e)).findings
     ]
     assert found == [Guilt.GUILTY]
 
 
 def test_a_slow_averaging_is_waited_for_likewise() -> None:
     class Slow(Ring):
-        def push(self, to: bytes, event: ev.Event, delay: float = 0.001) -> None:
+        def push(self, to: PeerId, event: ev.Event, delay: float = 0.001) -> None:
             slow = isinstance(event, ev.AverageTested | ev.Recomputed)
             super().push(to, event, delay + 4.0 * slow)
 
@@ -211,7 +212,7 @@ def test_bytes_that_do_not_come_are_named_after_a_third_of_the_time() -> None:
     ]
     first, second = checks[0], checks[1]
     assert second[0] - first[0] > 10.0 / 3
-    message = ring.toys[peer(3)].core._context.decode(ring.sign(ring.toys[peer(3)], second[1]))
+    message = read(ring.toys[peer(3)], ring.sign(ring.toys[peer(3)], second[1]))
     (finding,) = message.findings
     assert (finding.guilt, finding.lacking) == (Guilt.LACKING, (peer(1),))
     assert NOTHING not in finding.lacking

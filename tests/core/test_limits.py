@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -75,7 +77,7 @@ def test_the_agreed_limit_moves_with_counted_steps_alone_over_a_bounded_window()
 
 
 def test_unclipped_liars_of_a_minority_do_not_raise_the_limit() -> None:
-    def boast(toy: Toy, message: object) -> object:
+    def boast(toy: Toy, message: Any) -> Any:
         if not message.norms:
             return None
         return replace(message, norms=tuple(50 * norm for norm in message.norms))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -21,6 +22,7 @@ from tests.core.lies import (
     hearing_own_result,
     keep_quiet,
     misstate,
+    read,
     saying,
 )
 from tests.core.plain import peer
@@ -38,12 +40,12 @@ from zpeer.messages import Commit, Stage
 PART = accuse_part(FaultKind.PART_NOT_FINITE, 3)
 
 
-def change(stage: Stage, **fields: object) -> object:
+def change(stage: Stage, **fields: Any) -> Any:
     """Say something else once."""
     return saying(stage, lambda _, message: replace(message, **fields))
 
 
-PLOTS: dict[str, dict[str, object]] = {
+PLOTS: dict[str, dict[str, Any]] = {
     "invalid check": {"tampers": {1: change(Stage.CHECK, durations=(-1.0,))}},
     "invalid projections": {"tampers": {1: change(Stage.PROJECTIONS, norms=())}},
     "part": {"toys": {1: BadParts}},
@@ -126,7 +128,7 @@ def test_evidence_holds_only_sets_that_the_accused_signed_for(name: str) -> None
         vouched = set()
         for signed in mine:
             try:
-                message = toy.core._context.decode(signed)
+                message = read(toy, signed)
             except WireError:
                 continue
             if not isinstance(message, Commit):
@@ -204,7 +206,7 @@ def test_a_sum_whose_excuse_fell_is_proven_by_the_record_that_says_so() -> None:
     record = decode_record(evidence.records[-1])
     assert evidence.departure in record.departures
     (verdict,) = evidence.messages
-    assert toy.core._context.decode(verdict).record == record.head
+    assert read(toy, verdict).record == record.head
 
 
 def test_who_was_banned_before_its_excuse_fell_signed_no_such_record() -> None:

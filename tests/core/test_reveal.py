@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from msgspec.structs import replace
 
-from tests.core.lies import attempt_of, check_caught, saying
+from tests.core.lies import attempt_of, check_caught, read, saying
 from tests.core.plain import peer
 from tests.core.toy import Ring
 from zpeer import events as ev
 from zpeer.core.mprng import compute_beacon, compute_share
 from zpeer.core.reveal import RevealStage
 from zpeer.faults import FaultKind
-from zpeer.ids import digest
+from zpeer.ids import Digest, PeerId, digest
 from zpeer.messages import Stage
 from zpeer.record import Outcome
 
@@ -47,11 +49,11 @@ def test_the_beacon_of_a_counted_attempt_is_that_of_all_and_seeds_the_next() -> 
 def test_a_share_of_somebody_else_does_not_fit() -> None:
     """c_i is bound to its peer: a liar cannot repeat another's commitment and share."""
 
-    def copy_commitment(toy: object, message: object) -> object:
-        theirs = attempt_of(toy).messages.get(Stage.COMMIT, {}).get(peer(0))
-        return replace(message, commitment=toy.core._context.decode(theirs).commitment)
+    def copy_commitment(toy: Any, message: Any) -> Any:
+        theirs = attempt_of(toy).messages[Stage.COMMIT][peer(0)]
+        return replace(message, commitment=read(toy, theirs).commitment)
 
-    def copy_share(toy: object, message: object) -> object:
+    def copy_share(toy: Any, message: Any) -> Any:
         place = attempt_of(toy).base.place
         return replace(
             message, share=compute_share(place, peer(0), digest("secret", peer(0), place))
@@ -60,7 +62,7 @@ def test_a_share_of_somebody_else_does_not_fit() -> None:
     commit, reveal = saying(Stage.COMMIT, copy_commitment), saying(Stage.REVEAL, copy_share)
 
     class Waiting(Ring):
-        def push(self, to: bytes, event: ev.Event, delay: float = 0.001) -> None:
+        def push(self, to: PeerId, event: ev.Event, delay: float = 0.001) -> None:
             slow = isinstance(event, ev.SecretDrawn) and to == peer(2)
             super().push(to, event, delay + 0.5 * slow)
 
@@ -74,10 +76,10 @@ def test_an_undecodable_reveal_is_one_fault_and_its_share_does_not_count() -> No
     assert len(records[0].departures) == 1
 
 
-def first_place(n: int) -> bytes:
+def first_place(n: int) -> Digest:
     """What secrets of the first attempt are bound to."""
     ring = Ring(n)
-    ring.toys[peer(0)].core.handle(ev.Started(), 0.0)
+    ring.toys[peer(0)].tell(ev.Started(), 0.0)
     return attempt_of(ring.toys[peer(0)]).base.place
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import pytest
 from msgspec.structs import replace
 
@@ -21,9 +23,12 @@ from zpeer import effects as fx
 from zpeer import events as ev
 from zpeer.faults import FaultKind
 from zpeer.genesis import Protection
-from zpeer.ids import digest_bytes
+from zpeer.ids import Digest, PeerId, digest_bytes
 from zpeer.messages import Stage
 from zpeer.record import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 @pytest.mark.parametrize("n", [3, 4, 5, 8])
@@ -79,17 +84,17 @@ def test_below_three_peers_the_run_stops_and_says_so() -> None:
 
 def test_a_banned_peer_says_why_and_who_accused_it() -> None:
     lie = saying(Stage.REVEAL, lambda _, m: replace(m, share=bytes([7]) * 32))
-    stop = Ring(5, tampers={1: lie}).run().toys[peer(1)].stop
+    stop = Ring(5, tampers={1: lie}).run().toys[peer(1)].ended
     assert stop.reason == (
         "banned: it opened a share that does not fit its commitment (WRONG_SHARE)"
     )
-    stop = Ring(5, steps=6, toys={3: Flipping}).run().toys[peer(3)].stop
+    stop = Ring(5, steps=6, toys={3: Flipping}).run().toys[peer(3)].ended
     assert "WRONG_GRADIENT, accused by peer-" in stop.reason
 
 
 def test_a_cheat_in_the_last_step_is_banned_by_the_attempts_that_only_check() -> None:
     class AtTheEnd(Toy):
-        def gradient(self, parameters: bytes, seed: bytes) -> list[float]:
+        def gradient(self, parameters: Digest, seed: Digest) -> list[float]:
             honest = self.honest_gradient(parameters, seed)
             is_last = attempt_of(self).base.step == self.genesis.steps - 1
             return [-x for x in honest] if is_last else honest
@@ -125,7 +130,7 @@ def test_a_missing_message_stops_all_and_names_stage_and_peer(stage: Stage) -> N
         f"deadline of {stage.name} passed after 10 s in step 0, attempt 0;"
         f" awaited: {stage.name} from peer-2"
     )
-    assert ring.toys[peer(0)].stop.peers == (peer(2),)
+    assert ring.toys[peer(0)].ended.peers == (peer(2),)
     assert ring.now == pytest.approx(10, abs=0.1)
 
 
@@ -137,13 +142,13 @@ def test_a_missing_part_is_named_by_who_waits_for_it() -> None:
 
 def test_a_part_that_does_not_match_is_named_as_such() -> None:
     class TwoFaced(Ring):
-        def send_part(self, toy: Toy, head: bytes, to: bytes, data: bytes) -> None:
+        def send_part(self, toy: Toy, head: Digest, to: PeerId, data: bytes) -> None:
             altered = toy.me == peer(2) and to == peer(0)
             super().send_part(toy, head, to, to_bytes([9.0]) if altered else data)
 
     ring = TwoFaced(4).run()
-    assert "(not matching its hash: peer-2)" in ring.toys[peer(0)].stop.reason
-    assert "awaited: AGGREGATED from peer-0" in ring.toys[peer(1)].stop.reason
+    assert "(not matching its hash: peer-2)" in ring.toys[peer(0)].ended.reason
+    assert "awaited: AGGREGATED from peer-0" in ring.toys[peer(1)].ended.reason
 
 
 def test_missing_and_altered_results_are_named() -> None:
@@ -151,7 +156,7 @@ def test_missing_and_altered_results_are_named() -> None:
     assert any("awaited: RESULT from peer-2" in reason for reason in check_stopped(ring, 2))
 
     class Altered(Ring):
-        def send_result(self, toy: Toy, head: bytes, to: bytes, data: bytes) -> None:
+        def send_result(self, toy: Toy, head: Digest, to: PeerId, data: bytes) -> None:
             altered = toy.me == peer(2)
             super().send_result(toy, head, to, to_bytes([9.0]) if altered else data)
 
@@ -170,7 +175,7 @@ def test_missing_and_altered_results_are_named() -> None:
 )
 def test_a_peer_that_waits_for_itself_says_for_what(effect: type[fx.Effect], words: str) -> None:
     ring = Ring(4, tampers={1: dropping(effect)}).run()
-    assert f"awaited: {words}" in ring.toys[peer(1)].stop.reason
+    assert f"awaited: {words}" in ring.toys[peer(1)].ended.reason
     check_stopped(ring, 1)
 
 
@@ -207,7 +212,7 @@ def test_without_protection_a_cheat_stays_and_the_run_ends(protection: Protectio
 
 def test_without_protection_numbers_that_are_not_finite_are_taken_as_they_are() -> None:
     class Infinite(Toy):
-        def aggregate(self, rows: list[list[float]], radius: float) -> list[float]:
+        def aggregate(self, rows: Sequence[Sequence[float]], radius: float) -> list[float]:
             return [float("inf")] * len(rows[0])
 
     ring = Ring(4, toys={2: Infinite}, protection=Protection.NONE).run()
@@ -217,8 +222,8 @@ def test_without_protection_numbers_that_are_not_finite_are_taken_as_they_are() 
 
 def test_without_protection_a_result_of_a_wrong_length_is_none() -> None:
     class Short(Toy):
-        def compute(self, effect: fx.Computation) -> ev.Event:
-            event = super().compute(effect)
+        def compute(self, effect: fx.Computation) -> Any:
+            event: Any = super().compute(effect)
             if isinstance(effect, fx.AggregatePart):
                 self.results[effect.head, self.me] = to_bytes([1.0])
                 return replace(event, digest=digest_bytes(to_bytes([1.0])))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import fsum, inf
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -96,7 +97,7 @@ def test_numbers_that_are_none_fail() -> None:
 
 
 @given(st.lists(scalars, min_size=2, max_size=9), st.randoms(use_true_random=False))
-def test_the_order_of_peers_does_not_matter(values: list[float], shuffler: object) -> None:
+def test_the_order_of_peers_does_not_matter(values: list[float], shuffler: Any) -> None:
     tolerance = abs(fsum(values))
     shuffled = [*values]
     shuffler.shuffle(shuffled)

@@ -7,7 +7,7 @@ from itertools import pairwise
 import msgspec
 import pytest
 
-from tests.core.lies import Flipping, attempt_of, check_caught, check_honest, saying
+from tests.core.lies import Flipping, attempt_of, check_caught, check_honest, read, saying
 from tests.core.plain import peer
 from tests.core.toy import Ring
 from zpeer import effects as fx
@@ -41,7 +41,7 @@ def test_a_decided_record_comes_with_the_verdicts_of_all() -> None:
     for decision in decisions:
         assert [s.sender for s in decision.verdicts] == list(ring.genesis.peers)
         for signed in decision.verdicts:
-            verdict = ring.toys[peer(0)].core._context.decode(signed)
+            verdict = read(ring.toys[peer(0)], signed)
             assert verdict.record == decision.record.head
             assert decode_record(msgspec.msgpack.encode(decision.record)) == decision.record
 
@@ -64,7 +64,7 @@ def test_the_optimizer_runs_once_a_counted_step_and_its_state_is_digested_every_
 
 def test_an_undecodable_verdict_stops_the_run_and_names_its_signer() -> None:
     ring = Ring(4, tampers={1: saying(Stage.VERDICT, lambda _, __: b"\xc1")}).run()
-    assert "VERDICT differs from mine at peer-1" in ring.toys[peer(0)].stop.reason
+    assert "VERDICT differs from mine at peer-1" in ring.toys[peer(0)].ended.reason
 
 
 def test_the_validators_of_a_step_compute_nothing_in_it() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from msgspec.structs import replace
 
@@ -24,7 +26,7 @@ from zpeer.core.thresholds import compute_sum_tolerance
 from zpeer.core.verify import verify_norms_fail
 from zpeer.events import Scalars
 from zpeer.faults import FaultKind
-from zpeer.ids import digest
+from zpeer.ids import Digest, digest
 from zpeer.messages import Stage
 from zpeer.record import Outcome
 
@@ -41,7 +43,7 @@ class TornResult(BadResult):
 
 @pytest.mark.parametrize("kind", [BadResult, ShortResult, TornResult])
 def test_a_result_that_is_not_finite_or_has_a_wrong_length_is_banned_and_voids(
-    kind: type[Toy],
+    kind: type[Any],
 ) -> None:
     ring = Ring(5, toys={1: kind}, tampers={1: hearing_own_result}).run()
     records = check_caught(ring, {1: FaultKind.RESULT_NOT_FINITE})
@@ -54,7 +56,7 @@ def test_a_result_that_is_not_finite_or_has_a_wrong_length_is_banned_and_voids(
 
 def test_results_of_zeros_or_huge_numbers_are_results() -> None:
     class Zeros(Toy):
-        def gradient(self, parameters: bytes, seed: bytes) -> list[float]:
+        def gradient(self, parameters: Digest, seed: Digest) -> list[float]:
             return [0.0] * self.genesis.dimension
 
         honest_gradient = gradient
@@ -145,9 +147,9 @@ def test_a_shifted_clipped_aggregate_is_banned_too() -> None:
 def test_a_sum_at_nine_tenths_of_its_tolerance_passes_and_at_eleven_tenths_fails() -> None:
     """The owner's own row is the only one that nobody else holds: let it carry the whole gap."""
 
-    def off_by(share: float) -> object:
-        def change(toy: Toy, message: object) -> object:
-            attempt = attempt_of(toy)
+    def off_by(share: float) -> Any:
+        def change(toy: Toy, message: Any) -> Any:
+            attempt: Any = attempt_of(toy)
             part = attempt.base.part_of(toy.me)
             norms = [s.norm for s in attempt.projected.column]
             tolerance = compute_sum_tolerance(
@@ -210,7 +212,7 @@ def test_a_norm_at_the_limit_is_not_beyond_it_and_half_are_no_majority() -> None
 
 
 def test_norms_beyond_the_limit_of_a_minority_question_nothing() -> None:
-    def boast(toy: Toy, message: object) -> object:
+    def boast(toy: Toy, message: Any) -> Any:
         if not message.norms:
             return None
         return replace(message, norms=tuple(20.0 + norm for norm in message.norms))

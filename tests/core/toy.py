@@ -8,8 +8,9 @@ methods or its effects.
 from __future__ import annotations
 
 import heapq
+from collections.abc import Callable
 from math import fsum, hypot, inf, isfinite
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tests.core.plain import (
     BLOCK,
@@ -31,7 +32,7 @@ from zpeer.messages import Signed
 from zpeer.wire import WireLimits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Mapping, Sequence
 
     from zpeer.genesis import Genesis
     from zpeer.record import Record
@@ -47,7 +48,7 @@ class Toy:
         self.core = Core(
             genesis,
             me,
-            aggregator=self.clip,  # type: ignore[arg-type]
+            aggregator=self.clip,
             policy=ByHash(),
             limits=WireLimits(len(genesis.peers), genesis.directions),
             deadlines=Deadlines(STAGE_SECONDS, STAGE_SECONDS, STAGE_SECONDS),
@@ -60,6 +61,16 @@ class Toy:
         self.evidence: list[fx.WriteEvidence] = []
         self.stop: fx.Stop | None = None
         self.timer = inf
+
+    @property
+    def ended(self) -> fx.Stop:
+        """How it ended."""
+        assert self.stop is not None, "the peer still waits"
+        return self.stop
+
+    def tell(self, event: ev.Event, now: float) -> list[Any]:
+        """Let its core hear of something, without carrying out what follows."""
+        return list(self.core.handle(event, now))
 
     # --- arithmetic -------------------------------------------------------------------------------
 
@@ -232,6 +243,10 @@ class Toy:
         return next(data for data in everything if digest_bytes(data) == name)
 
 
+Tamper = Callable[["Ring", Toy, list[fx.Effect]], list[fx.Effect]]
+"""What a liar makes of its core's effects before they are carried out."""
+
+
 class Ring:
     """n toys and the network between them: everything arrives, in order, a millisecond later."""
 
@@ -241,18 +256,18 @@ class Ring:
         steps: int = 4,
         *,
         radius: float = inf,
-        toys: dict[int, type[Toy]] | None = None,
-        tampers: dict[int, Callable[[Ring, Toy, list[fx.Effect]], list[fx.Effect]]] | None = None,
-        **changes: object,
+        toys: Mapping[int, type[Toy]] | None = None,
+        tampers: Mapping[int, Tamper] | None = None,
+        **changes: Any,
     ) -> None:
-        self.genesis = make_genesis(n, steps, **changes)  # type: ignore[arg-type]
+        self.genesis = make_genesis(n, steps, **changes)
         kinds = toys or {}
         self.toys = {peer(i): kinds.get(i, Toy)(self.genesis, peer(i), radius) for i in range(n)}
         self.tampers = {peer(i): tamper for i, tamper in (tampers or {}).items()}
         self.now = 0.0
         self.queue: list[tuple[float, int, PeerId, ev.Event]] = []
         self.count = 0
-        self.trace: list[tuple[float, PeerId, ev.Event, list[fx.Effect]]] = []
+        self.trace: list[tuple[float, PeerId, ev.Event, list[Any]]] = []
 
     def push(self, to: PeerId, event: ev.Event, delay: float = 0.001) -> None:
         """Let an event happen to a peer."""
@@ -364,4 +379,4 @@ class Ring:
         return {d.peer[0]: d.fault.name for record in records for d in record.departures}
 
 
-__all__ = ["ByHash", "Clip", "Ring", "Toy", "make_genesis", "peer"]
+__all__ = ["ByHash", "Clip", "Ring", "Tamper", "Toy", "make_genesis", "peer"]
