@@ -289,12 +289,13 @@ class Process:
         news = self._transport.poll(min(IDLE_SECONDS, max(0.0, until - self._now())))
         for item in news:
             self._take(item)
-        for done in self._hand.take():
+        answers = self._hand.take()
+        for done in answers:
             if done.problem is not None:
                 raise done.problem
             session.answer(done.job, done.answer, self._now())
         session.tick(self._now())
-        if self._recorder and not news:
+        if self._recorder and not news and not answers:  # idle for a second
             self._recorder.flush()
 
     def _take(self, item: Incoming) -> None:
