@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.test_scoreboard import decided, ended
+from tools import accuracy_table, demo
 from tools.comparison import ATTACKERS, PEERS, Comparison, make_plans
 from tools.experiment import Plan, Result, markdown
 from tools.kernel import read_memory, tcp_bytes_sent
@@ -40,16 +41,19 @@ def make_result(plan: Plan, *, banned: list[str], accuracy: float) -> Result:
     return Result(plan, Path("nowhere"), board, 10.0)
 
 
-def compare(
-    *, banned: list[str] = ATTACKING, protected: float = 0.97, calm: float = 0.98
-) -> list[str]:
+def make_comparison(*, banned: list[str], protected: float, calm: float) -> Comparison:
     plans = make_plans("sign_flip")
-    results = Comparison(
+    return Comparison(
         make_result(plans["protected"], banned=banned, accuracy=protected),
         make_result(plans["averaging"], banned=[], accuracy=0.1),
         make_result(plans["calm"], banned=[], accuracy=calm),
     )
-    return results.problems()
+
+
+def compare(
+    *, banned: list[str] = ATTACKING, protected: float = 0.97, calm: float = 0.98
+) -> list[str]:
+    return make_comparison(banned=banned, protected=protected, calm=calm).problems()
 
 
 def test_a_demo_in_which_all_attackers_are_banned_and_the_model_is_as_good_is_well() -> None:
@@ -103,6 +107,15 @@ def test_memory_that_is_held_is_seen_as_a_process_s_own() -> None:
     after = read_memory(os.getpid())
     assert after.own - before.own > 0.9 * len(held)
     assert after.peak >= after.own
+
+
+def test_the_tables_of_demo_and_accuracy_say_what_was_measured() -> None:
+    results = make_comparison(banned=ATTACKING, protected=0.97, calm=0.98)
+    accuracy = markdown(accuracy_table.HEADER, [accuracy_table.row(7, results)])
+    assert accuracy.splitlines()[-1].replace(" ", "") == "|7|98.0%|97.0%|10.0%|+1.00|3of3|0|"
+    lines = demo.show_table(results).splitlines()
+    assert len({len(line) for line in lines}) == 1
+    assert "97.0%    | 3 of 3" in lines[2]
 
 
 def test_tables_are_aligned() -> None:

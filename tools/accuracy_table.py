@@ -17,6 +17,15 @@ from tools.experiment import RUNS, markdown, percent, report
 from zpeer.view import PlainView
 
 SEEDS = (0, 1, 2)
+HEADER = [
+    "seed",
+    "no attack",
+    "protected",
+    "plain averaging",
+    "points lost",
+    "attackers banned",
+    "honest lost",
+]
 
 
 def row(seed: int, results: Comparison) -> list[str]:
@@ -53,16 +62,7 @@ def main() -> int:
         rows.append(row(seed, results))
         problems += [f"seed {seed}: {problem}" for problem in results.problems()]
     print(f"{PEERS} peers, {ATTACKERS} attack with {options.attack}\n")
-    header = [
-        "seed",
-        "no attack",
-        "protected",
-        "plain averaging",
-        "points lost",
-        "banned",
-        "honest",
-    ]
-    print(markdown([*header, "honest lost"], rows))
+    print(markdown(HEADER, rows))
     return report(problems)
 
 
