@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from tests.loopback.processes import (
+    edit,
     end,
     last_words,
     make_run,
@@ -15,6 +16,7 @@ from tests.loopback.processes import (
     read_until,
     start,
 )
+from zpeer.config import load_peer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,6 +24,17 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.loopback
 
 STEPS = 20
+NOWHERE = "127.0.0.1:9"
+
+
+def move(run: Path, name: str) -> None:
+    """Let the run file have an old address of a peer, which says itself where it is."""
+    file = run / "run.toml"
+    own = load_peer(peer_file(run, name))
+    text = file.read_text()
+    assert text.count(own.bind) == 1
+    file.write_text(text.replace(own.bind, NOWHERE))
+    edit(peer_file(run, name), advertise=own.bind.replace("127.0.0.1", "localhost"))
 
 
 def test_peers_started_one_by_one_in_any_order_train_and_ban_together(tmp_path: Path) -> None:
@@ -29,6 +42,7 @@ def test_peers_started_one_by_one_in_any_order_train_and_ban_together(tmp_path: 
     run = make_run(
         tmp_path / "run", peers=4, attacks={"peer-3": liar}, changes={"run.steps": STEPS}
     )
+    move(run, "peer-1")
     early = {name: start("run", peer_file(run, name)) for name in ("peer-2", "peer-3", "peer-0")}
     said = read_until(early["peer-0"], '"connected": 3')
     assert msgspec.json.decode(said.splitlines()[-1])["missing"] == "peer-1"

@@ -177,7 +177,12 @@ class Caller:
         self._dealer.setsockopt(zmq.CURVE_PUBLICKEY, zmq.curve_public(secret))
         self._dealer.setsockopt(zmq.CURVE_SERVERKEY, IDENTITIES[callee].public.curve.encode())
         self._dealer.setsockopt(zmq.LINGER, 0)
+        self._dealer.setsockopt(zmq.RCVHWM, 1)
         self._dealer.connect(f"tcp://127.0.0.1:{port}")
+
+    def receive(self) -> list[bytes]:
+        """What has come, if anything."""
+        return self._dealer.recv_multipart() if self._dealer.poll(1) else []
 
     def send(self, *frames: bytes) -> None:
         self._dealer.send_multipart(frames)

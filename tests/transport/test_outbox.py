@@ -47,9 +47,20 @@ def test_over_a_new_connection_only_what_was_not_acknowledged_goes_again() -> No
     for number, data in ((1, b"one"), (2, b"two"), (3, b"three")):
         assert outbox.push(number, [data])
     outbox.acknowledge([2, 9])
-    outbox.reroute(b"B")
-    outbox.reroute(b"B")
+    assert outbox.reroute(b"B") == b"A"
+    assert outbox.reroute(b"B") is None
     assert wire.sent[3:] == [(b"B", b"one"), (b"B", b"three")]
+
+
+def test_a_connection_that_was_replaced_is_never_used_again() -> None:
+    """Beats that are still under way over it say nothing about where the peer is now."""
+    wire = Wire(b"A", b"B")
+    outbox = make(wire)
+    outbox.reroute(b"A")
+    outbox.reroute(b"B")
+    assert outbox.reroute(b"A") is None
+    assert outbox.push(1, [b"one"])
+    assert wire.sent == [(b"B", b"one")]
 
 
 def test_a_connection_that_is_gone_is_noticed_and_nothing_lost() -> None:

@@ -111,7 +111,11 @@ class BulkPlane:
         self._frame_bytes_max = max(tensor_bytes_max + TAG_SIZE, HEADER_BYTES_MAX + COUNTER_SIZE)
         self._counters = counters
         self.router = make_router(context, BEAT_BYTES_MAX)
-        self.router_guard = Guard(self.router, ROUTER_QUEUE * plain_bytes(HANDSHAKE_BYTES))
+        self._limits = Limits(
+            OUTBOX_FRAMES, OUTBOX_TENSORS * (self._frame_bytes_max + HEADER_BYTES_MAX)
+        )
+        unread_max = ROUTER_QUEUE * plain_bytes(HANDSHAKE_BYTES)
+        self.router_guard = Guard(self.router, unread_max, self._limits.size_bytes)
         self.links: dict[PeerId, BulkLink] = {}
 
     def bind(self, address: Address) -> int:
@@ -123,8 +127,7 @@ class BulkPlane:
         self.drop(peer)
         dealer = make_dealer(self._context, self._frame_bytes_max, QUEUE)
         guard = Guard(dealer, (QUEUE + 2) * plain_bytes(HEADER_BYTES_MAX, self._frame_bytes_max))
-        limits = Limits(OUTBOX_FRAMES, OUTBOX_TENSORS * (self._frame_bytes_max + HEADER_BYTES_MAX))
-        link = BulkLink(dealer, Outbox(limits, self._put), guard, agreement)
+        link = BulkLink(dealer, Outbox(self._limits, self._put), guard, agreement)
         self.links[peer] = link
         self.move(peer, address)
         return link
@@ -194,7 +197,8 @@ class BulkPlane:
         if named is None or len(named) % COUNTER_SIZE:
             return None
         link.outbox.acknowledge(number for (number,) in COUNTER.iter_unpack(named))
-        link.outbox.reroute(route)
+        self.router_guard.know(route, frames[0])
+        self.router_guard.cut_route(link.outbox.reroute(route))
         return peer
 
     def take(self, peer: PeerId) -> Iterator[BulkFrame | BadFrame]:
@@ -244,6 +248,7 @@ class BulkPlane:
         """Close the connection towards a peer, if there is one."""
         link = self.links.pop(peer, None)
         if link is not None:
+            self.router_guard.cut_route(link.outbox.route)
             link.close()
 
     def check(self) -> int:
@@ -260,7 +265,9 @@ class BulkPlane:
 
     def _put(self, route: bytes, frames: Sequence[bytes]) -> None:
         self.router.send_multipart([route, *frames], zmq.NOBLOCK, copy=False)
-        self._counters.bulk_sent += plain_bytes(*map(len, frames))
+        size_bytes = plain_bytes(*map(len, frames))
+        self.router_guard.sent(route, size_bytes)
+        self._counters.bulk_sent += size_bytes
 
 
 def seal(peer: PeerId, sealer: Sealer, header: bytes, data: bytes | memoryview) -> Sealed:

@@ -109,7 +109,11 @@ class ControlPlane:
         self.gate = Gate(context, {peer: them.curve.encode() for peer, them in roster.items()})
         self.router = make_router(context, BEAT.size)
         be_curve_server(self.router, identity.curve_secret)
-        self.router_guard = Guard(self.router, ROUTER_QUEUE * curve_bytes(HANDSHAKE_BYTES))
+        self._limits = Limits(
+            OUTBOX_FRAMES, OUTBOX_FRAMES * PREFIX.size + 8 * self._message_bytes_max
+        )
+        unread_max = ROUTER_QUEUE * curve_bytes(HANDSHAKE_BYTES)
+        self.router_guard = Guard(self.router, unread_max, self._limits.size_bytes)
         self.links = {peer: self._make_link(context, them) for peer, them in roster.items()}
 
     def _make_link(
@@ -119,9 +123,8 @@ class ControlPlane:
         frame_bytes_max = max(self._message_bytes_max, HELLO_BYTES_MAX) + CURVE_BYTES
         dealer = make_dealer(context, frame_bytes_max, QUEUE)
         be_curve_client(dealer, self._identity.curve_secret, them.curve.encode())
-        limits = Limits(OUTBOX_FRAMES, OUTBOX_FRAMES * PREFIX.size + 8 * self._message_bytes_max)
         guard = Guard(dealer, (QUEUE + 2) * curve_bytes(PREFIX.size, frame_bytes_max))
-        return ControlLink(dealer, Outbox(limits, self._put), guard)
+        return ControlLink(dealer, Outbox(self._limits, self._put), guard)
 
     def bind(self, address: Address) -> int:
         """Listen; the port."""
@@ -193,7 +196,8 @@ class ControlPlane:
         session, number = BEAT.unpack(frame.buffer)
         if session == self._session:
             link.outbox.acknowledge_up_to(number)
-        link.outbox.reroute(route)
+        self.router_guard.know(route, frame)
+        self.router_guard.cut_route(link.outbox.reroute(route))
 
     def take(self, peer: PeerId) -> Iterator[Raw]:
         """Read what has come from a peer: greetings, new messages, and what is neither."""
@@ -231,6 +235,7 @@ class ControlPlane:
         """Drop the connection, and let the peer in no more."""
         self.gate.forget(peer)
         link = self.links.pop(peer)
+        self.router_guard.cut_route(link.outbox.route)
         link.outbox.clear()
         link.guard.close()
         link.dealer.close(linger=0)
@@ -251,5 +256,7 @@ class ControlPlane:
 
     def _put(self, route: bytes, frames: Sequence[bytes]) -> None:
         self.router.send_multipart([route, *frames], zmq.NOBLOCK)
+        size_bytes = curve_bytes(*map(len, frames))
+        self.router_guard.sent(route, size_bytes)
         if frames[0][0] == DATA:
-            self._counters.control_sent += curve_bytes(*map(len, frames))
+            self._counters.control_sent += size_bytes

@@ -7,12 +7,14 @@ chose itself.
 
 from __future__ import annotations
 
+from time import monotonic
 from typing import TYPE_CHECKING
 
 import zmq
 from zmq.utils import z85
 
 from zpeer.ids import PeerId
+from zpeer.transport.allowance import Allowance
 from zpeer.transport.incoming import Stranger
 
 if TYPE_CHECKING:
@@ -20,8 +22,9 @@ if TYPE_CHECKING:
 
 ENDPOINT = "inproc://zeromq.zap.01"
 REQUEST_FRAMES = 7
-CONNECTIONS_MAX = 256
-"""Handshakes granted to a peer in the life of a process: it cannot use up my sockets."""
+CONNECTIONS_MAX, CONNECTION_S = 256, 60.0
+"""Handshakes granted to a peer at once, and one more in so long: each costs key agreements. A bad
+line breaks often, and a run may take weeks."""
 
 
 class Gate:
@@ -35,7 +38,7 @@ class Gate:
         self.socket.setsockopt(zmq.LINGER, 0)
         self.socket.bind(ENDPOINT)
         self._peers = {z85.decode(key): peer for peer, key in keys.items()}
-        self._granted = dict.fromkeys(keys, 0)
+        self._granted = {peer: Allowance(CONNECTIONS_MAX, CONNECTION_S) for peer in keys}
 
     def answer(self) -> Stranger | None:
         """Answer the request that waits; whom it turned away, if it did."""
@@ -59,9 +62,8 @@ class Gate:
 
     def _admit(self, key: bytes) -> PeerId | None:
         peer = self._peers.get(key)
-        if peer is None or self._granted[peer] >= CONNECTIONS_MAX:
+        if peer is None or not self._granted[peer].take(monotonic()):
             return None
-        self._granted[peer] += 1
         return peer
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from zpeer.transport.allowance import Allowance
 from zpeer.transport.announcement import decode_announcement, encode_announcement
 from zpeer.transport.hello import Hello, HelloError, decode_hello, encode_hello
 from zpeer.transport.seal import Agreement, Ephemeral, Exchange
@@ -20,7 +21,7 @@ SESSIONS_MAX = 64
 """Greetings with new keys taken from one peer; each costs sockets and a key agreement."""
 MOVES_MAX = 64
 """Addresses taken from one peer; each costs a look-up and connections."""
-HEARING_S, HEARINGS_MAX = 2.0, 4.0
+HEARING_S, HEARINGS_MAX = 2.0, 4
 """One announcement of a peer is looked at in so long, after a few at once: each costs a signature
 to verify."""
 REPORTS_MAX = 32
@@ -55,8 +56,7 @@ class Link:
         self._reports = 0
         self._heard = b""
         self._moves = 0
-        self._hearings = HEARINGS_MAX
-        self._last_hearing = 0.0
+        self._hearings = Allowance(HEARINGS_MAX, HEARING_S)
 
     @property
     def has_greeted(self) -> bool:
@@ -76,7 +76,7 @@ class Link:
         """
         if self._mine is None or self.address == NOWHERE:  # bound, but not started
             return None
-        if data == self._heard or not self._may_hear(now):
+        if data == self._heard or not self._hearings.take(now):
             return None
         self._heard = data
         address = decode_announcement(data, self.them.key, self._mine.run, self._identity.peer)
@@ -84,15 +84,6 @@ class Link:
         if self._moves > MOVES_MAX:
             raise HelloError(f"it has moved {MOVES_MAX} times; restart this peer")
         return address
-
-    def _may_hear(self, now: float) -> bool:
-        elapsed = (now - self._last_hearing) / HEARING_S
-        self._hearings = min(HEARINGS_MAX, self._hearings + elapsed)
-        self._last_hearing = now
-        if self._hearings < 1:
-            return False
-        self._hearings -= 1
-        return True
 
     def greeting(self, template: Hello) -> bytes:
         """What I tell it: the template with my ephemeral key for it, signed."""

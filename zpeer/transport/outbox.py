@@ -8,10 +8,14 @@ is that peer's loss.
 
 from __future__ import annotations
 
+from collections import deque
 from itertools import takewhile
+from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
 
 import zmq
+
+from zpeer.transport.allowance import Allowance
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -21,10 +25,10 @@ if TYPE_CHECKING:
 
 ACKNOWLEDGE_BYTES = 65536
 """Unacknowledged bytes after which a receiver's beat does not wait for its time."""
-REROUTES_MAX = 64
-"""Connections that a peer may open one after the other in the life of a process. Each may be sent
-all that is unacknowledged, and a peer that does not read keeps it in memory: without a bound that
-is an attack.
+REROUTES_MAX, REROUTE_S = 64, 60.0
+"""Connections that a peer may change to at once, and one more in so long. Each may be sent all that
+is unacknowledged, and a peer that does not read keeps it in memory: without a bound that is an
+attack.
 """
 
 
@@ -45,7 +49,8 @@ class Outbox:
         self._waiting: dict[int, Sequence[bytes]] = {}
         self._size_bytes = 0
         self._greeting: Sequence[bytes] | None = None
-        self._reroutes = 0
+        self._reroutes = Allowance(REROUTES_MAX, REROUTE_S)
+        self._past: deque[bytes] = deque(maxlen=REROUTES_MAX)
         self.route: bytes | None = None
 
     def __len__(self) -> int:
@@ -65,16 +70,21 @@ class Outbox:
         self._put(frames)
         return True
 
-    def reroute(self, route: bytes) -> None:
-        """Use this connection from now on; over a new one everything unacknowledged goes again."""
-        if route == self.route or self._reroutes >= REROUTES_MAX:
-            return
-        self._reroutes += 1
-        self.route = route
+    def reroute(self, route: bytes) -> bytes | None:
+        """Use this connection from now on; over a new one everything unacknowledged goes again.
+
+        Gives the connection that was used before and never will be again, if there was one.
+        """
+        if route == self.route or route in self._past or not self._reroutes.take(monotonic()):
+            return None
+        past, self.route = self.route, route
+        if past is not None:
+            self._past.append(past)
         if self._greeting is not None:
             self._put(self._greeting)
         for frames in list(self._waiting.values()):
             self._put(frames)
+        return past
 
     def greet(self, frames: Sequence[bytes]) -> None:
         """What to say first on every connection; not numbered, not acknowledged."""

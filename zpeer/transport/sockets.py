@@ -9,6 +9,7 @@ knock, nothing larger than a beat is let in.
 
 from __future__ import annotations
 
+import errno
 import resource
 from typing import NamedTuple
 
@@ -27,8 +28,10 @@ DEALER_BEATS = 4
 """Beats that wait while there is no connection; an old one does no harm."""
 BACKLOG = 128
 ZAP_DOMAIN = b"zpeer"
-FILES_BASE, FILES_PER_LINK = 128, 20
-"""Measured: 15 a link, most of them inside libzmq; some more for connections that come and go."""
+FILES_BASE, FILES_PER_LINK = 384, 20
+"""Measured: 15 a link, most of them inside libzmq; some more for connections that come and go.
+Of the base, 256 are for those that have not shown yet whose they are (`guard.UNKNOWN_MAX`, on two
+planes, seen twice)."""
 SOCKETS_BASE, SOCKETS_PER_LINK = 1024, 8
 PORT_MAX = 65535
 
@@ -135,9 +138,12 @@ def bind(socket: zmq.Socket[bytes], address: Address, *, what: str) -> int:
                 f"{what} cannot listen on {address.host}, port {address.port}: another program "
                 "already does; end it, or choose another port in the peer file"
             ) from problem
+        hint = "expected an address of this machine, or 0.0.0.0 for all of them"
+        if problem.errno == errno.EACCES:
+            hint = "choose a port from 1024 on in the peer file"
         raise StartError(
             f"{what} cannot listen on {address.host}, port {address.port}: {problem.strerror}; "
-            "expected an address of this machine"
+            f"{hint}"
         ) from problem
     endpoint = socket.getsockopt(zmq.LAST_ENDPOINT)
     return int(bytes(endpoint).rstrip(b"\0").rpartition(b":")[2])
