@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import socket
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -15,7 +18,7 @@ from tests.test_scoreboard import decided, ended
 from tools import accuracy_table, demo
 from tools.comparison import ATTACKERS, PEERS, Comparison, make_plans
 from tools.experiment import Plan, Result, markdown
-from tools.kernel import read_memory, tcp_bytes_sent
+from tools.kernel import read_effort, read_memory, tcp_bytes_sent
 from tools.traffic import Sample, judge_kernel
 from zpeer.observations import Evaluated, Left
 from zpeer.scoreboard import Member, Scoreboard
@@ -107,6 +110,28 @@ def test_memory_that_is_held_is_seen_as_a_process_s_own() -> None:
     after = read_memory(os.getpid())
     assert after.own - before.own > 0.9 * len(held)
     assert after.peak >= after.own
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads what Linux tells")
+def test_processor_time_is_told_by_the_thread_that_spent_it() -> None:
+    spent, seen = threading.Event(), threading.Event()
+
+    def work() -> None:
+        while time.thread_time() < 0.05:
+            hashlib.sha256(bytes(10_000)).digest()
+        spent.set()
+        seen.wait()
+
+    before = read_effort(os.getpid())
+    thread = threading.Thread(target=work)
+    thread.start()
+    spent.wait()
+    after = read_effort(os.getpid())
+    seen.set()
+    thread.join()
+    assert after.worker - before.worker >= 0.05
+    assert 0 <= after.loop - before.loop < 0.05
+    assert after.sockets == before.sockets
 
 
 def test_the_tables_of_demo_and_accuracy_say_what_was_measured() -> None:

@@ -1,4 +1,4 @@
-"""What the kernel knows of a swarm's peers (Linux): memory, and bytes sent over TCP.
+"""What the kernel knows of a swarm's peers (Linux): memory, time, and bytes sent over TCP.
 
 Looks from outside at processes that are descendants of this one, so that nothing measured depends
 on what zpeer counts itself.
@@ -18,6 +18,7 @@ PIDFD_OPEN, PIDFD_GETFD = 434, 438
 TCP_INFO_BYTES = 300
 BYTES_SENT_AT = 200
 """Offset of tcpi_bytes_sent: data bytes, retransmitted ones included."""
+NANO = 1_000_000_000
 PEER_DEPTH = 2
 """This process, its nursery, the peers."""
 
@@ -61,6 +62,39 @@ def read_memory(pid: int) -> Memory:
     fields = {name: rest.split() for name, _, rest in (line.partition(":") for line in lines)}
     peak, own = (int(fields.get(name, ["0"])[0]) * 1024 for name in ("VmHWM", "RssAnon"))
     return Memory(peak, own)
+
+
+class Effort(NamedTuple):
+    """Processor time of a peer's threads since they began, in seconds."""
+
+    loop: float = 0.0
+    """Messages, signatures, the core."""
+    worker: float = 0.0
+    """Gradients, numerics, digests, files."""
+    sockets: float = 0.0
+    """What libzmq does by itself: TCP, and CURVE of the control plane."""
+
+    def plus(self, other: Effort, share: float = 1.0) -> Effort:
+        """The sum, the other one times a share."""
+        return Effort(*(mine + share * its for mine, its in zip(self, other, strict=True)))
+
+
+def read_effort(pid: int) -> Effort:
+    """Processor time of a process; none if it is gone."""
+    effort = Effort()
+    for task in Path(f"/proc/{pid}/task").glob("*"):
+        try:
+            name = (task / "comm").read_text()
+            seconds = int((task / "schedstat").read_text().split()[0]) / NANO
+        except (OSError, ValueError, IndexError):
+            continue
+        if task.name == str(pid):
+            effort = effort._replace(loop=seconds)
+        elif name.startswith("ZMQ"):
+            effort = effort._replace(sockets=effort.sockets + seconds)
+        else:
+            effort = effort._replace(worker=effort.worker + seconds)
+    return effort
 
 
 def tcp_bytes_sent(pid: int) -> int:
