@@ -1,14 +1,17 @@
-"""One recorded swarm that several files of tests look at: run them in one process."""
+"""A recorded swarm that many tests look at."""
 
 from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from tests.loopback.processes import TEMPLATE, Done, make_run, zpeer
+from tests.loopback.processes import TEMPLATE, Done, end_all, make_run, zpeer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 RULE = Path(__file__).with_name("rule.py")
 STEPS = 40
@@ -26,7 +29,7 @@ class Recorded(NamedTuple):
     done: Done
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
     """Five peers, of which one turns its gradients round and one lies about a projection."""
     home = tmp_path_factory.mktemp("recorded")
@@ -46,3 +49,10 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
     )
     copy = shutil.copytree(run, home / "copy")
     return Recorded(run, copy, zpeer("swarm", run, "--plain", "--again"))
+
+
+@pytest.fixture(autouse=True)
+def no_process_outlives_its_test() -> Iterator[None]:
+    """Also where the test fails."""
+    yield
+    end_all()

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import subprocess
 import sys
+import threading
 import time
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
@@ -51,6 +53,7 @@ nesterov = true
 name = "centered_clip"
 """
 LIMIT_SECONDS = 120.0
+STARTED: list[subprocess.Popen[str]] = []
 
 
 class Done(NamedTuple):
@@ -112,13 +115,24 @@ def zpeer(*arguments: str | Path) -> Done:
 
 def start(*arguments: str | Path) -> subprocess.Popen[str]:
     """Start a command in a process, and a session, of its own."""
-    return subprocess.Popen(
+    process = subprocess.Popen(
         [sys.executable, "-m", "zpeer", *(str(each) for each in arguments)],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
     )
+    STARTED.append(process)
+    return process
+
+
+def end_all() -> None:
+    """Kill whatever a test that failed has left of what it started."""
+    while STARTED:
+        process = STARTED.pop()
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
 
 
 def end(process: subprocess.Popen[str]) -> Done:
@@ -208,11 +222,16 @@ def wait_until(holds: Callable[[], bool], seconds: float = 30.0) -> bool:
 
 
 def read_until(process: subprocess.Popen[str], text: str) -> str:
-    """What a process prints, up to a line with this text in it."""
+    """What a process prints, up to a line with this text in it; it is killed if that takes long."""
     assert process.stdout is not None
     lines = []
-    for line in process.stdout:
-        lines.append(line)
-        if text in line:
-            return "".join(lines)
+    watchdog = threading.Timer(LIMIT_SECONDS, process.kill)
+    watchdog.start()
+    try:
+        for line in process.stdout:
+            lines.append(line)
+            if text in line:
+                return "".join(lines)
+    finally:
+        watchdog.cancel()
     raise AssertionError(f"{text!r} does not stand in:\n{''.join(lines)}")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-pytestmark = [pytest.mark.loopback, pytest.mark.xdist_group("refusals")]
+pytestmark = pytest.mark.loopback
 
 REFUSED = 2
 SWARM_FAILED = 1

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from zpeer.scoreboard import Scoreboard
 
-pytestmark = [pytest.mark.loopback, pytest.mark.xdist_group("stops")]
+pytestmark = pytest.mark.loopback
 
 RULE = Path(__file__).with_name("rule.py")
 GOOD = "return solve(rows_ND, radius).vector"
