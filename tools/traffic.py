@@ -52,11 +52,12 @@ class Watching(PlainView):
         self._seen = 0
 
     def update(self, board: Scoreboard, now: float) -> None:
-        """Take a sample whenever all peers are there and have told of the same new step."""
+        """Take a sample whenever all peers have told of the same new step, and go on."""
         super().update(board, now)
         members = board.members.values()
         steps = {member.steps for member in members}
-        if len(steps) > 1 or steps == {self._seen} or not all(each.is_running for each in members):
+        is_over = board.leader is None or board.leader.outcome != "counted"
+        if len(steps) > 1 or steps == {self._seen} or is_over:
             return
         (self._seen,) = steps
         kernel = sum(tcp_bytes_sent(pid) for pid in find_peers())
