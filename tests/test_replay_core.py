@@ -81,7 +81,7 @@ def make_header(ring: Ring, me: PeerId) -> Header:
 def record_ring(ring: Ring, place: int, prefix: Path, limits: SegmentLimits) -> CoreMaker:
     """The log of one peer of a ring, cut as the peer itself would have cut it."""
     header = make_header(ring, peer(place))
-    maker = CoreMaker(header, Clip(), ByHash())  # type: ignore[arg-type]
+    maker = CoreMaker(header, Clip(), ByHash())
     core = maker.fresh()
     recorder = Recorder(prefix, header, core.snapshot(), limits)
     for now, who, event, _ in ring.trace:
@@ -114,7 +114,7 @@ def test_a_run_with_a_ban_replays_equal_from_every_segment(tmp_path: Path, attac
 
 def test_a_restored_core_goes_on_as_the_first_one_does(attacked: Ring) -> None:
     header = make_header(attacked, peer(1))
-    maker = CoreMaker(header, Clip(), ByHash())  # type: ignore[arg-type]
+    maker = CoreMaker(header, Clip(), ByHash())
     core, twin = maker.fresh(), maker.fresh()
     for now, who, event, _ in attacked.trace:
         if who == peer(1):
@@ -159,14 +159,14 @@ def test_another_policy_shows_what_it_would_have_drawn(tmp_path: Path, attacked:
             return super().validators(beacon, roster, len(roster))[::-1][:count]
 
     header = make_header(attacked, peer(0))
-    changed = CoreMaker(header, Clip(), Backwards())  # type: ignore[arg-type]
+    changed = CoreMaker(header, Clip(), Backwards())
     code, text = replay(tmp_path, changed, quiet=True)
     assert code == DIFFERENT
     assert "payload.record: recorded" in text
 
 
 def test_a_state_of_another_core_is_unreadable(attacked: Ring) -> None:
-    maker = CoreMaker(make_header(attacked, peer(0)), Clip(), ByHash())  # type: ignore[arg-type]
+    maker = CoreMaker(make_header(attacked, peer(0)), Clip(), ByHash())
     with pytest.raises(LogError, match="not one of this core"):
         maker.restore(b"\x93\x01\x02\x03")
 
