@@ -15,9 +15,18 @@ class Protection(StrEnum):
 
     FULL = "full"
     CLIP = "clip"
-    """The aggregator clips, nothing is checked, nobody is banned."""
+    """The aggregator clips, nothing is checked; only bodies that cannot be read cost the place."""
     NONE = "none"
     """Plain Butterfly All-Reduce: the mean, nothing is checked."""
+
+
+WARNINGS: dict[str, str] = {
+    Protection.NONE: (
+        "NOT PROTECTED: plain averaging, nothing is checked, one attacker decides the model"
+    ),
+    Protection.CLIP: ("NOT PROTECTED: clipped averages, but nothing is checked; who lies stays"),
+}
+"""What people are told, in red, of a run without protection."""
 
 
 class Genesis(msgspec.Struct, frozen=True):

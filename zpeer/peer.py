@@ -27,6 +27,7 @@ from zpeer.crypto import Verifier
 from zpeer.effects import Stop
 from zpeer.errors import StartError, ZpeerError
 from zpeer.events import Started
+from zpeer.genesis import WARNINGS
 from zpeer.hand import Hand
 from zpeer.journal import SlotJournal
 from zpeer.logs import log_observation, make_logger
@@ -73,6 +74,8 @@ def run_peer(peer_file: Path, *, observe: Callable[[Observation], None] | None =
     with Watchers(prepared, observe) as watchers, handling_signals() as interruption:
         transport = open_transport(prepared)
         interruption.wake = transport.wake
+        if warning := WARNINGS.get(prepared.shared.genesis.protection):
+            watchers.logger.error(warning)  # red where there are colours
         try:
             muster = Muster(prepared, transport, observe=watchers, logger=watchers.logger)
             muster.wait(lambda: interruption.signal)

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
+from zpeer.genesis import WARNINGS
 from zpeer.scoreboard import TAIL, Condition
-from zpeer.view import STYLES, WARNINGS, say_bytes
+from zpeer.view import STYLES, say_bytes
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -18,6 +18,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from zpeer.genesis import WARNINGS
 from zpeer.scoreboard import Condition
 
 if TYPE_CHECKING:
@@ -44,11 +45,6 @@ STYLES: dict[Condition, str] = {
     Condition.FINISHED: "bold green",
     Condition.STOPPED: "bold yellow",
     Condition.DIED: "bold red",
-}
-
-WARNINGS = {
-    "none": "NOT PROTECTED: plain averaging, nothing is checked, one attacker decides the model",
-    "clip": "NOT PROTECTED: clipped averages, but nothing is checked and nobody is banned",
 }
 
 

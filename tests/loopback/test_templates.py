@@ -70,3 +70,4 @@ def test_a_run_without_protection_runs_and_says_so_in_red(
     assert code == 0, output.getvalue()
     assert RED + says in output.getvalue()
     assert last_words(run, "peer-0").roster == list(PEERS)
+    assert says in (run / "state" / "peer-0.out").read_text(), "a peer started alone says so too"
