@@ -3,7 +3,8 @@
 Bounds: an honest sum of projections is at most half of the tolerance. A projection computed in two
 ways differs by less than 20 u * min(norm, tau), u = 2^-24. A shift of 10^-4 max(tau, mean force /
 lambda) is caught in at least 99% of beacons, unless most of the tolerance is for the rounding of
-the aggregate, 32 lambda n ||v|| (such shares are shown in brackets).
+the aggregate, 32 lambda n ||v||, or for numbers too small for relative rounding (such shares are
+shown in brackets).
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from rich.progress import track
 from rich.table import Table
 
 from tests.numerics.cases import CASES, RADII, make, normal, spread
-from zpeer.core.thresholds import HONEST, SUM_PULL, SUM_ROUNDING, UNIT, compute_sum_tolerance
+from zpeer.core.thresholds import HONEST, SUM_PULL, UNIT, compute_sum_tolerance
 from zpeer.ids import digest_bytes, number
 from zpeer.numerics.centered_clip import solve
 from zpeer.numerics.clipping import clip_weight
@@ -73,7 +74,6 @@ def measure(count: int, case: str, share: float, trials: int) -> Line:
     weights = [clip_weight(size, radius) for size in norms]
     pull = math.fsum(weight * size for weight, size in zip(weights, norms, strict=True))
     tolerance = compute_sum_tolerance(norms, radius, norm(vector), clip_weight)
-    rounding = SUM_ROUNDING * math.fsum(weights) * norm(vector)
     reach = max(radius if radius < math.inf else 0.0, pull / math.fsum(weights))
     shifts = [1e-4 * reach * make_shape(shape, len(vector)) for shape in SHAPES]
     return Line(
@@ -85,7 +85,7 @@ def measure(count: int, case: str, share: float, trials: int) -> Line:
         find_largest_sum(rows, vector, radius, tolerance),
         find_difference(rows, vector),
         tuple(catch(rows, vector, radius, shift, trials) for shift in shifts),
-        rounding > SUM_PULL * pull,
+        tolerance > 2 * UNIT * SUM_PULL * pull,
     )
 
 
