@@ -18,7 +18,7 @@ from tests.test_scoreboard import decided, ended
 from tools import accuracy_table, demo
 from tools.comparison import ATTACKERS, PEERS, Comparison, make_plans
 from tools.experiment import Plan, Result, markdown
-from tools.kernel import read_effort, read_memory, tcp_bytes_sent
+from tools.kernel import Effort, read_effort, read_memory, tcp_bytes_sent
 from tools.traffic import Sample, judge_kernel
 from zpeer.observations import Evaluated, Left
 from zpeer.scoreboard import Member, Scoreboard
@@ -113,6 +113,12 @@ def test_memory_that_is_held_is_seen_as_a_process_s_own() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads what Linux tells")
+def test_a_process_that_is_gone_has_spent_nothing() -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    assert read_effort(gone.pid) == Effort()
+
+
 def test_processor_time_is_told_by_the_thread_that_spent_it() -> None:
     spent, seen = threading.Event(), threading.Event()
 

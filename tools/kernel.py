@@ -82,7 +82,11 @@ class Effort(NamedTuple):
 def read_effort(pid: int) -> Effort:
     """Processor time of a process; none if it is gone."""
     effort = Effort()
-    for task in Path(f"/proc/{pid}/task").glob("*"):
+    try:
+        tasks = list(Path(f"/proc/{pid}/task").iterdir())
+    except OSError:
+        return effort
+    for task in tasks:
         try:
             name = (task / "comm").read_text()
             seconds = int((task / "schedstat").read_text().split()[0]) / NANO
