@@ -16,9 +16,8 @@ from zpeer.gradients import Gradients
 from zpeer.ids import PeerId, digest
 from zpeer.measures import Measures
 from zpeer.numerics.dealing import to_bytes
-from zpeer.parts import Layout
+from zpeer.parts import Bulk, Layout
 from zpeer.reporting import Traffic
-from zpeer.store import Bulk
 from zpeer.worker import Arrival
 
 if TYPE_CHECKING:

@@ -10,9 +10,10 @@ from zpeer.effects import Broadcast, Decide, DrawSecret, SetTimer, Stop
 from zpeer.events import MessageReceived, SecretDrawn, Started, TimerFired
 from zpeer.genesis import Deadlines, Genesis
 from zpeer.ids import NOTHING, Digest, PeerId, digest
-from zpeer.messages import PROTOCOL_VERSION, Reveal, Signed, Stage
+from zpeer.messages import Reveal
 from zpeer.record import Outcome, Record
 from zpeer.recording import Recorder, SegmentLimits
+from zpeer.signed import PROTOCOL_VERSION, Signed, Stage
 from zpeer.wire import encode_payload
 from zpeer.zlog import Choice, Header
 

@@ -14,7 +14,7 @@ from zpeer import config
 from zpeer.errors import ConfigError
 from zpeer.identity import Identity
 from zpeer.ids import digest, number
-from zpeer.messages import PROTOCOL_VERSION
+from zpeer.signed import PROTOCOL_VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Callable

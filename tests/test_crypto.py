@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from zpeer.crypto import ORDER, EcdsaBackend, OpensslBackend, PublicKey, SigningKey, Verifier
 from zpeer.errors import IdentityError
 from zpeer.ids import Digest, PeerId, digest, digest_bytes, number
-from zpeer.messages import Signed, Stage, body_digest
+from zpeer.signed import Signed, Stage, body_digest
 
 KEY = SigningKey.generate(bytes(32))
 OTHER = SigningKey.generate(bytes(31) + b"\x01")

@@ -25,8 +25,8 @@ from zpeer.evidence import decode_record
 from zpeer.faults import FaultKind, is_ban
 from zpeer.ids import NOTHING, PeerId, digest
 from zpeer.judge import JUDGES, judge
-from zpeer.messages import Signed, Stage, body_digest
 from zpeer.record import Departure, Record
+from zpeer.signed import Signed, Stage, body_digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -23,7 +23,7 @@ from zpeer.identity import (
 )
 from zpeer.ids import digest_bytes
 from zpeer.journal import SecondBodyError, SlotJournal, journal_path, read_slots
-from zpeer.messages import Stage
+from zpeer.signed import Stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,22 +10,15 @@ from hypothesis import strategies as st
 
 from zpeer import events as ev
 from zpeer.ids import NOTHING, PeerId, digest
-from zpeer.messages import (
-    BlobRequest,
-    Proof,
-    SetReply,
-    SetRequest,
-    Signed,
-    Stage,
-    body_digest,
-)
+from zpeer.parts import Bulk
 from zpeer.reception import SIGNATURES_REMEMBERED, Reception, make_header
-from zpeer.store import Bulk
+from zpeer.relays import BlobRequest, Proof, SetReply, SetRequest
+from zpeer.signed import Signed, Stage, body_digest
 from zpeer.wire import WireLimits, decode_control, encode_relay, encode_signed
 from zpeer.worker import Arrival
 
 if TYPE_CHECKING:
-    from zpeer.messages import Relay
+    from zpeer.relays import Relay
 
 PEERS = 4
 ALICE, BOB = (PeerId(digest("peer", name)) for name in (b"alice", b"bob"))

@@ -18,8 +18,8 @@ from zpeer.errors import LogError, ZpeerError
 from zpeer.events import MessageReceived, TimerFired
 from zpeer.export import export_mcap
 from zpeer.ids import digest
-from zpeer.messages import Signed, Stage
 from zpeer.recording import Recorder, SegmentLimits, digest_core, digest_source, read_log
+from zpeer.signed import Signed, Stage
 from zpeer.zlog import (
     FRAME_BYTES_MAX,
     MAGIC,

@@ -23,10 +23,10 @@ from tests.swarm import make_swarm
 from zpeer.errors import ConfigError, LogError, ZpeerError
 from zpeer.genesis import Deadlines
 from zpeer.ids import NOTHING
-from zpeer.messages import PROTOCOL_VERSION
 from zpeer.recording import Recorder, SegmentLimits, choose, digest_core, digest_source
 from zpeer.recording import make_header as make_log_header
 from zpeer.replay import DIFFERENT, EQUAL, CoreMaker, explain, replay_log, replay_with
+from zpeer.signed import PROTOCOL_VERSION
 from zpeer.zlog import (
     MAGIC,
     Choice,

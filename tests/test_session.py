@@ -13,8 +13,9 @@ from zpeer import events as ev
 from zpeer.ids import NOTHING, digest
 from zpeer.logs import log_observation, make_logger
 from zpeer.observations import Assembling, Ended, Evaluated, StepDecided
+from zpeer.parts import Bulk
 from zpeer.session import split_at_decisions
-from zpeer.store import Bulk, hold
+from zpeer.store import hold
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,9 +15,9 @@ from zpeer.effects import Broadcast, SendResult
 from zpeer.errors import PluginError
 from zpeer.genesis import Protection
 from zpeer.ids import digest, number
-from zpeer.messages import Stage
 from zpeer.observations import Evaluated, StepDecided
 from zpeer.record import Outcome
+from zpeer.signed import Stage
 from zpeer.simulation import LocalSwarm, RealSignatures
 
 if TYPE_CHECKING:

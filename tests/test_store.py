@@ -10,7 +10,8 @@ import pytest
 from zpeer.errors import StartError, ZpeerError
 from zpeer.ids import Digest, PeerId, digest, digest_bytes
 from zpeer.parameters import ParameterFiles
-from zpeer.store import HEADS_REMEMBERED, Bulk, TensorStore, hold
+from zpeer.parts import Bulk
+from zpeer.store import HEADS_REMEMBERED, TensorStore, hold
 
 if TYPE_CHECKING:
     from pathlib import Path

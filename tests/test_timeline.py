@@ -25,13 +25,12 @@ from zpeer.messages import (
     Projections,
     Report,
     Reveal,
-    Signed,
-    Stage,
     Verdict,
     stage_of,
 )
 from zpeer.narrator import Narrator, printable
 from zpeer.record import Departure, Draw, Matter
+from zpeer.signed import Signed, Stage
 from zpeer.timeline import render_effect, render_event
 from zpeer.wire import encode_payload
 

@@ -17,24 +17,19 @@ from zpeer.ids import NOTHING, Digest, PeerId, digest, number
 from zpeer.messages import (
     Accusation,
     Aggregated,
-    BlobRequest,
     Check,
     Commit,
     Finding,
     Guilt,
     Message,
     Projections,
-    Proof,
-    Relay,
     Report,
     Reveal,
-    SetReply,
-    SetRequest,
-    Signed,
-    Stage,
     Verdict,
     stage_of,
 )
+from zpeer.relays import BlobRequest, Proof, Relay, SetReply, SetRequest
+from zpeer.signed import Signed, Stage
 from zpeer.wire import (
     REPORTS_MAX,
     WireLimits,

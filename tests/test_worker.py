@@ -31,8 +31,7 @@ from zpeer.errors import PluginError
 from zpeer.genesis import Protection
 from zpeer.ids import digest, digest_bytes
 from zpeer.numerics.dealing import deal, from_bytes
-from zpeer.parts import Layout
-from zpeer.store import Bulk
+from zpeer.parts import Bulk, Layout
 from zpeer.worker import Adopt, Arrival
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from tests.swarm import DIMENSION, Softmax
 from zpeer import effects as fx
 from zpeer import events as ev
 from zpeer.ids import NOTHING, PeerId, digest
-from zpeer.store import Bulk
+from zpeer.parts import Bulk
 from zpeer.worker import Arrival, digest_report
 
 if TYPE_CHECKING:

@@ -32,12 +32,13 @@ if TYPE_CHECKING:
     from zpeer.ids import Digest, PeerId
     from zpeer.interfaces import Aggregator, Attack, Float32, ValidatorPolicy
     from zpeer.measures import Measures
-    from zpeer.messages import Relay, Signed, Stage
     from zpeer.numerics.optimizers import Optimizer
     from zpeer.observations import Observation
     from zpeer.record import Record
     from zpeer.recording import Recorder
+    from zpeer.relays import Relay
     from zpeer.session import Network
+    from zpeer.signed import Signed, Stage
     from zpeer.wire import WireLimits
     from zpeer.worker import Job
 

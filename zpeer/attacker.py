@@ -26,10 +26,11 @@ from zpeer.events import MessageReceived
 from zpeer.factories import describe_error
 from zpeer.ids import NOTHING, Digest, PeerId, digest
 from zpeer.measures import get_axes
-from zpeer.messages import Commit, Message, Signed, Stage, body_digest
+from zpeer.messages import Commit, Message
 from zpeer.numerics.dealing import deal, from_bytes
 from zpeer.numerics.projections import scalars
 from zpeer.parts import Layout
+from zpeer.signed import Signed, Stage, body_digest
 from zpeer.wire import decode_payload, encode_payload
 
 if TYPE_CHECKING:

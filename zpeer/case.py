@@ -32,11 +32,12 @@ from zpeer.evidence import decode_record
 from zpeer.faults import FaultKind
 from zpeer.genesis import Deadlines, Protection
 from zpeer.ids import Digest, digest_bytes
-from zpeer.messages import Commit, Message, Signed, Stage
+from zpeer.messages import Commit, Message
 from zpeer.numerics.dealing import from_bytes, is_finite
 from zpeer.numerics.directions import directions
 from zpeer.numerics.fixed import norm
 from zpeer.parts import Layout
+from zpeer.signed import Signed, Stage
 from zpeer.wire import WireLimits, decode_payload
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ import msgspec
 
 from zpeer.effects import Effect
 from zpeer.ids import PeerId
-from zpeer.messages import Signed
+from zpeer.signed import Signed
 
 if TYPE_CHECKING:
     from zpeer.events import Event

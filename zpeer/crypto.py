@@ -38,7 +38,7 @@ else:
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from zpeer.messages import Signed
+    from zpeer.signed import Signed
 
 ORDER = int(NIST256p.order)
 """q, the order of the group."""

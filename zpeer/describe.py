@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from zpeer.effects import Broadcast
-from zpeer.messages import Signed
+from zpeer.signed import Signed
 
 if TYPE_CHECKING:
     from zpeer.narrator import Narrator

@@ -12,8 +12,10 @@ import msgspec
 
 from zpeer.faults import FaultKind
 from zpeer.ids import NOTHING, Digest, PeerId
-from zpeer.messages import Signed, Stage
+from zpeer.parts import Bulk
+from zpeer.proofs import Equivocation
 from zpeer.record import Departure, Record
+from zpeer.signed import Signed, Stage, Statement
 
 # --- communication --------------------------------------------------------------------------------
 
@@ -44,7 +46,7 @@ class SendResult(msgspec.Struct, frozen=True, array_like=True, tag=3):
 
 
 class SendSetRequest(msgspec.Struct, frozen=True, array_like=True, tag=4):
-    """Ask `to` for the set behind its echo."""
+    """Ask `to` for what it holds of a stage."""
 
     to: PeerId
     head: Digest
@@ -64,22 +66,38 @@ class SendProof(msgspec.Struct, frozen=True, array_like=True, tag=6):
     """Show two signed bodies of one slot to others."""
 
     to: tuple[PeerId, ...]
-    first: Signed
-    second: Signed
+    proof: Equivocation
 
 
 class SendBlob(msgspec.Struct, frozen=True, array_like=True, tag=7):
-    """Publish bytes of the store by their digest."""
+    """Send bytes of the store, whatever they are there as, by their digest."""
 
     digest: Digest
     to: tuple[PeerId, ...]
 
 
 class SendBlobRequest(msgspec.Struct, frozen=True, array_like=True, tag=8):
-    """Ask for published bytes."""
+    """Ask for bytes by their digest."""
 
     digest: Digest
     to: tuple[PeerId, ...]
+
+
+class PassOn(msgspec.Struct, frozen=True, array_like=True, tag=9):
+    """Sign as a WITNESS under a view, and pass it on with the signatures it came through and
+    mine."""
+
+    view: Signed
+    witnesses: tuple[Signed, ...]
+    to: tuple[PeerId, ...]
+
+
+class SendCertificate(msgspec.Struct, frozen=True, array_like=True, tag=10):
+    """Show a record of the slow path, with the DECIDED of those I know to hold it."""
+
+    to: tuple[PeerId, ...]
+    record: bytes
+    messages: tuple[Signed, ...]
 
 
 # --- computation ----------------------------------------------------------------------------------
@@ -169,6 +187,16 @@ class TestAverage(msgspec.Struct, frozen=True, array_like=True, tag=27):
     radius: float
 
 
+class Place(msgspec.Struct, frozen=True, array_like=True, tag=29):
+    """Put bytes that came by their digest where the PART of a worker or the RESULT of an owner
+    belongs. Answered by no event: whatever is asked for later finds them there."""
+
+    head: Digest
+    kind: Bulk
+    sender: PeerId
+    blob: Digest
+
+
 class Update(msgspec.Struct, frozen=True, array_like=True, tag=28):
     """Apply the optimizer to the results of the attempt on `head` -> Updated."""
 
@@ -196,6 +224,15 @@ class Decide(msgspec.Struct, frozen=True, array_like=True, tag=41):
 
     record: Record
     verdicts: tuple[Signed, ...]
+    """n VERDICTs; after the slow path the DECIDED that are in, as yet perhaps none."""
+
+
+class Warn(msgspec.Struct, frozen=True, array_like=True, tag=45):
+    """Tell people of trouble that does not end the run: who was waited for, and for what."""
+
+    stage: Stage
+    reason: str
+    peers: tuple[PeerId, ...]
 
 
 class Release(msgspec.Struct, frozen=True, array_like=True, tag=42):
@@ -217,6 +254,8 @@ class WriteEvidence(msgspec.Struct, frozen=True, array_like=True, tag=43):
     """Stage sets of the attempt in question, as far as they are complete and needed."""
     messages: tuple[Signed, ...]
     """The accused's own messages that lie outside those sets."""
+    statements: tuple[Statement, ...]
+    """EQUIVOCATION: the two signatures."""
     blobs: tuple[Digest, ...]
     """Published bytes it rests on."""
     results: tuple[Digest, ...]
@@ -229,7 +268,7 @@ class Stop(msgspec.Struct, frozen=True, array_like=True, tag=44):
     """The core is done. Carried out last; no event changes anything after it."""
 
     code: int
-    """0 finished, 3 banned, 4 removed, 5 stopped by agreement = "stop" or below three peers."""
+    """0 finished, 3 banned, 4 removed, 5 stopped: too few peers, cut off, agreement = "stop"."""
     reason: str
     fault: FaultKind | None = None
     peers: tuple[PeerId, ...] = ()
@@ -244,6 +283,8 @@ Effect = (
     | SendProof
     | SendBlob
     | SendBlobRequest
+    | PassOn
+    | SendCertificate
     | DrawSecret
     | ComputeParts
     | AggregatePart
@@ -251,9 +292,11 @@ Effect = (
     | Recompute
     | ProjectBlob
     | TestAverage
+    | Place
     | Update
     | SetTimer
     | Decide
+    | Warn
     | Release
     | WriteEvidence
     | Stop

@@ -11,7 +11,8 @@ from __future__ import annotations
 import msgspec
 
 from zpeer.ids import Digest, PeerId
-from zpeer.messages import Signed, Stage
+from zpeer.proofs import Equivocation
+from zpeer.signed import Signed, Stage
 
 
 class Started(msgspec.Struct, frozen=True, array_like=True, tag=1):
@@ -25,7 +26,7 @@ class MessageReceived(msgspec.Struct, frozen=True, array_like=True, tag=2):
 
 
 class SetRequested(msgspec.Struct, frozen=True, array_like=True, tag=3):
-    """A peer asks for the set behind an echo."""
+    """A peer asks for what I hold of a stage."""
 
     peer: PeerId
     head: Digest
@@ -42,10 +43,9 @@ class SetReceived(msgspec.Struct, frozen=True, array_like=True, tag=4):
 
 
 class ProofReceived(msgspec.Struct, frozen=True, array_like=True, tag=5):
-    """Two validly signed messages, said to be two bodies for one slot."""
+    """Two validly signed statements, said to be of two bodies for one slot."""
 
-    first: Signed
-    second: Signed
+    proof: Equivocation
 
 
 class PartArrived(msgspec.Struct, frozen=True, array_like=True, tag=6):
@@ -70,7 +70,7 @@ class ResultArrived(msgspec.Struct, frozen=True, array_like=True, tag=7):
 
 
 class BlobArrived(msgspec.Struct, frozen=True, array_like=True, tag=8):
-    """Published bytes; they lie in the store under their digest."""
+    """Bytes by digest, published or asked for; they lie in the store under it."""
 
     digest: Digest
     size_bytes: int
@@ -78,7 +78,7 @@ class BlobArrived(msgspec.Struct, frozen=True, array_like=True, tag=8):
 
 
 class BlobRequested(msgspec.Struct, frozen=True, array_like=True, tag=9):
-    """A peer asks for published bytes."""
+    """A peer asks for bytes: published ones, a PART for it, a RESULT."""
 
     peer: PeerId
     digest: Digest
@@ -168,6 +168,21 @@ class Updated(msgspec.Struct, frozen=True, array_like=True, tag=18):
     optimizer: Digest
 
 
+class ChainReceived(msgspec.Struct, frozen=True, array_like=True, tag=20):
+    """A view passed on in the slow path; every signature is valid, and every witness's is under
+    this view."""
+
+    view: Signed
+    witnesses: tuple[Signed, ...]
+
+
+class CertificateReceived(msgspec.Struct, frozen=True, array_like=True, tag=21):
+    """A record, said to be decided; every signature is valid, nothing else is known of it."""
+
+    record: bytes
+    messages: tuple[Signed, ...]
+
+
 class TimerFired(msgspec.Struct, frozen=True, array_like=True, tag=19):
     """The time last asked for by `SetTimer` has come."""
 
@@ -190,5 +205,7 @@ Event = (
     | BlobProjected
     | AverageTested
     | Updated
+    | ChainReceived
+    | CertificateReceived
     | TimerFired
 )

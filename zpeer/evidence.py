@@ -17,9 +17,9 @@ import msgspec
 from zpeer.errors import EvidenceError
 from zpeer.identity import sync_directory
 from zpeer.ids import DIGEST_SIZE, Digest, PeerId, digest_bytes, short
-from zpeer.messages import PROTOCOL_VERSION, Signed
 from zpeer.narrator import Narrator
 from zpeer.record import Departure, Record
+from zpeer.signed import PROTOCOL_VERSION, Signed
 from zpeer.wire import WireLimits
 
 if TYPE_CHECKING:

@@ -29,6 +29,12 @@ class FaultKind(IntEnum):
     # Removals: no transferable evidence, so no ban.
     ACCUSATION_FELL = 20
     PARTS_NOT_PUBLISHED = 21
+    SILENT = 22
+    CLAIMED_BY_MOST = 23
+    CLAIMS_MOST = 24
+    PAIR_ELIMINATED = 25
+    CHARGED_WITH_MOST = 26
+    SECRET_WITHHELD = 27
 
 
 SENTENCES: dict[FaultKind, str] = {
@@ -48,6 +54,12 @@ SENTENCES: dict[FaultKind, str] = {
     FaultKind.FALSE_ACCUSATION: "accused a peer that is innocent",
     FaultKind.ACCUSATION_FELL: "made an accusation whose evidence did not reach most",
     FaultKind.PARTS_NOT_PUBLISHED: "did not publish its parts for a check of the averaging",
+    FaultKind.SILENT: "was not heard when an attempt got stuck",
+    FaultKind.CLAIMED_BY_MOST: "kept more peers waiting than can be faulty",
+    FaultKind.CLAIMS_MOST: "claimed to wait for more peers than can be faulty",
+    FaultKind.PAIR_ELIMINATED: "had too many disputes with one peer that nobody can judge",
+    FaultKind.CHARGED_WITH_MOST: "had disputes with more peers than can be faulty",
+    FaultKind.SECRET_WITHHELD: "did not open the secret it had committed to",
 }
 
 

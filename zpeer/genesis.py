@@ -29,6 +29,15 @@ WARNINGS: dict[str, str] = {
 """What people are told, in red, of a run without protection."""
 
 
+class Agreement(StrEnum):
+    """What becomes of an attempt in which something is missing."""
+
+    FULL = "full"
+    """Calls, the slow path, removal for silence (section 5)."""
+    STOP = "stop"
+    """The run stops at the first missed deadline: for debugging."""
+
+
 class Genesis(msgspec.Struct, frozen=True):
     """A run, fixed. `run` is the digest of the whole run file, and the first head."""
 
@@ -54,6 +63,21 @@ class Genesis(msgspec.Struct, frozen=True):
     directions: int = 4
     optimizer_digest_every: int = 10
     protection: Protection = Protection.FULL
+    agreement: Agreement = Agreement.FULL
+    patience: float = 10.0
+    """Least seconds a stage is given. A message between honest peers arrives within a sixth of
+    it."""
+    work: float = 0.0
+    """Seconds that COMMIT and CHECK, in which gradients are computed, are given more at first."""
+    charges_max: int = 3
+    """Charges that a pair may have; one more and both leave."""
+    charge_lifetime: int = 1000
+    """Counted steps after which a charge lapses."""
+
+    @property
+    def delta(self) -> float:
+        """Delta: seconds within which a message between honest peers arrives (section 5)."""
+        return self.patience / 6
 
 
 class Deadlines(msgspec.Struct, frozen=True):

@@ -31,11 +31,11 @@ from zpeer.identity import keygen
 from zpeer.ids import digest, number
 from zpeer.initial import write_initial
 from zpeer.measuring import PARAMETERS_FILE, measure_run
-from zpeer.messages import PROTOCOL_VERSION
 from zpeer.peerfile import write_peer
 from zpeer.plugins import Kind, Plugins, load_plugins
 from zpeer.renewal import STATE, make_nonce
 from zpeer.settings import PEERS_LEAST
+from zpeer.signed import PROTOCOL_VERSION
 from zpeer.trainer import Trainer, initial_parameters
 
 if TYPE_CHECKING:

@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from zpeer.effects import Broadcast, Effect
     from zpeer.events import Event, Scalars
     from zpeer.ids import Digest, PeerId
-    from zpeer.messages import Message, Signed, Stage
+    from zpeer.messages import Message
     from zpeer.parts import Layout
     from zpeer.record import Matter
+    from zpeer.signed import Signed, Stage
 
     Float32 = NDArray[np.float32]
     Bytes = bytes | memoryview

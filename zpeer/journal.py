@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from zpeer.errors import StartError
 from zpeer.identity import sync_directory
 from zpeer.ids import Digest, PeerId
-from zpeer.messages import Signed, Stage, body_digest
+from zpeer.signed import Signed, Stage, body_digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

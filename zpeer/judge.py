@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from zpeer.case import Case, Unproven, require_run
 from zpeer.errors import EvidenceError
 from zpeer.faults import FaultKind
-from zpeer.messages import PROTOCOL_VERSION
 from zpeer.recomputing import (
     judge_concealed_projection,
     judge_false_accusation,
@@ -30,6 +29,7 @@ from zpeer.rulings import (
     judge_share,
     judge_sum,
 )
+from zpeer.signed import PROTOCOL_VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,57 +1,17 @@
-"""The messages of a step (protocol, section 2) and what accompanies them. Values only; bytes are
-`wire.py`'s.
-
-A `Signed` is what travels: a header that always decodes (so that even garbage in the payload has a
-slot and an author), the payload bytes, and a signature over all of it. A *slot* is (head, stage,
-sender): a peer signs one body for it, ever.
+"""The bodies of a step's messages (protocol, section 2) and of the slow path's (section 5). Values
+only; bytes are `wire.py`'s, signatures `signed.py`'s.
 """
 
 from __future__ import annotations
 
 from enum import IntEnum
-from functools import cached_property
 
 import msgspec
 
 from zpeer.faults import FaultKind
-from zpeer.ids import NOTHING, Digest, PeerId, digest
-
-PROTOCOL_VERSION = 1
-
-
-class Stage(IntEnum):
-    """Broadcast stages of an attempt, in order. PART and RESULT travel between them, direct."""
-
-    COMMIT = 1
-    AGGREGATED = 2
-    REVEAL = 3
-    PROJECTIONS = 4
-    CHECK = 5
-    VERDICT = 6
-
-
-class Signed(msgspec.Struct, frozen=True, array_like=True, dict=True):
-    """One signed broadcast, exactly as sent."""
-
-    stage: Stage
-    head: Digest
-    """The head the sender builds on: one field separates runs, steps and attempts."""
-    sender: PeerId
-    payload: bytes
-    signature: bytes
-    """64 bytes r || s, low s. Not part of the message's identity: ECDSA signatures are
-    malleable."""
-
-    @cached_property
-    def body(self) -> Digest:
-        """Identity of the message, and what the signature is over."""
-        return body_digest(self.stage, self.head, self.sender, self.payload)
-
-
-def body_digest(stage: Stage, head: Digest, sender: PeerId, payload: bytes) -> Digest:
-    """Digest that is signed: a domain a stage and protocol version, so no signature serves
-    twice."""
-    return digest(f"zpeer/{PROTOCOL_VERSION}/{stage.name}", head, sender, payload)
+from zpeer.ids import NOTHING, Digest, PeerId
+from zpeer.proofs import Proof
+from zpeer.signed import Signed, Stage
 
 
 class Commit(msgspec.Struct, frozen=True, array_like=True):
@@ -145,8 +105,13 @@ class Check(msgspec.Struct, frozen=True, array_like=True):
     findings: tuple[Finding, ...] = ()
     reports: tuple[Report, ...] = ()
     durations: tuple[float, ...] = ()
-    """Seconds until the (n-f)-th message of each stage so far: COMMIT, AGGREGATED, REVEAL,
-    PROJECTIONS."""
+    """Seconds until the (n-f)-th message of each stage, when the sender last saw it: all stages of
+    an attempt, in order; 0 for one it has not seen yet."""
+    views: tuple[Signed, ...] = ()
+    """VIEWs of the last attempt whose CHECK set stands in a record, by the signer: so no call is
+    free."""
+    proofs: tuple[Proof, ...] = ()
+    """What convicts others by their own signatures, and stands in no record yet."""
 
 
 class Verdict(msgspec.Struct, frozen=True, array_like=True):
@@ -156,7 +121,36 @@ class Verdict(msgspec.Struct, frozen=True, array_like=True):
     record: Digest
 
 
-Message = Commit | Aggregated | Reveal | Projections | Check | Verdict
+class View(msgspec.Struct, frozen=True, array_like=True):
+    """What the sender saw of an attempt that got stuck (section 5, *Call*): signing it ends its
+    part in the attempt."""
+
+    record: Digest = NOTHING
+    """What its VERDICT names, if it has signed one."""
+    commits: Digest = NOTHING
+    """Digest of its COMMIT set, if complete."""
+    secret: Digest = NOTHING
+    """Its a_i, if it has one: calling before CHECK must not change the draw."""
+    claims: tuple[PeerId, ...] = ()
+    """Whom it waits for, past a deadline."""
+    proofs: tuple[Proof, ...] = ()
+    """At most one: it is all that a call needs."""
+
+
+class Closed(msgspec.Struct, frozen=True, array_like=True):
+    """The views the sender holds after the first round; once all signers say the same, no further
+    round can change them."""
+
+    views: Digest
+
+
+class Decided(msgspec.Struct, frozen=True, array_like=True):
+    """The digest of the record that the slow path led to; more than half of the roster prove it."""
+
+    record: Digest
+
+
+Message = Commit | Aggregated | Reveal | Projections | Check | Verdict | View | Closed | Decided
 
 MESSAGE_TYPES: dict[Stage, type[Message]] = {
     Stage.COMMIT: Commit,
@@ -165,41 +159,13 @@ MESSAGE_TYPES: dict[Stage, type[Message]] = {
     Stage.PROJECTIONS: Projections,
     Stage.CHECK: Check,
     Stage.VERDICT: Verdict,
+    Stage.VIEW: View,
+    Stage.CLOSED: Closed,
+    Stage.DECIDED: Decided,
 }
+"""WITNESS has none: its payload is the digest of the view's body."""
 
 
 def stage_of(message: Message) -> Stage:
     """The stage a message belongs to."""
     return Stage(next(stage for stage, kind in MESSAGE_TYPES.items() if type(message) is kind))
-
-
-class SetRequest(msgspec.Struct, frozen=True, array_like=True, tag="set?"):
-    """Asks a peer for the stage set behind the echo it sent."""
-
-    head: Digest
-    stage: Stage
-
-
-class SetReply(msgspec.Struct, frozen=True, array_like=True, tag="set!"):
-    """The signed messages of a stage set; the receiver checks every signature and the digest."""
-
-    head: Digest
-    stage: Stage
-    messages: tuple[Signed, ...]
-
-
-class Proof(msgspec.Struct, frozen=True, array_like=True, tag="proof"):
-    """Two signed bodies for one slot: equivocation, proven to anybody."""
-
-    first: Signed
-    second: Signed
-
-
-class BlobRequest(msgspec.Struct, frozen=True, array_like=True, tag="blob?"):
-    """Asks for published bytes (a part that an accusation rests on) by digest."""
-
-    blob: Digest
-
-
-Relay = SetRequest | SetReply | Proof | BlobRequest
-"""Control messages that are not slots: unsigned themselves, what they carry is signed."""

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from zpeer.errors import StartError, WireError
 from zpeer.ids import short
-from zpeer.messages import Signed
 from zpeer.observations import Assembling
+from zpeer.signed import Signed
 from zpeer.transport import (
     BadFrame,
     BulkFrame,

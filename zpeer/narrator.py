@@ -19,8 +19,6 @@ from zpeer.messages import (
     Message,
     Projections,
     Reveal,
-    Signed,
-    Stage,
     Verdict,
 )
 from zpeer.record import Outcome
@@ -31,6 +29,7 @@ if TYPE_CHECKING:
 
     from zpeer.genesis import Genesis
     from zpeer.record import Departure, Draw, Matter, Record
+    from zpeer.signed import Signed, Stage
 
 NOBODY = PeerId(NOTHING)
 

@@ -6,6 +6,7 @@ dealt ones by less than 2x. Only counting is done here; the numbers are cut in `
 
 from __future__ import annotations
 
+from enum import IntEnum
 from typing import NamedTuple
 
 
@@ -26,3 +27,11 @@ class Layout(NamedTuple):
     def size_bytes(self, part: int) -> int:
         """Bytes of a part as little-endian float32."""
         return 4 * self.length(part)
+
+
+class Bulk(IntEnum):
+    """What travels on the bulk plane."""
+
+    PART = 1
+    RESULT = 2
+    BLOB = 3

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from zpeer import events as ev
 from zpeer.errors import WireError
 from zpeer.ids import DIGEST_SIZE, NOTHING, Digest, PeerId
-from zpeer.messages import BlobRequest, Proof, Relay, SetReply, SetRequest, Signed
-from zpeer.store import Bulk
+from zpeer.parts import Bulk
+from zpeer.relays import BlobRequest, Proof, Relay, SetReply, SetRequest
+from zpeer.signed import Signed
 from zpeer.worker import Arrival
 
 if TYPE_CHECKING:

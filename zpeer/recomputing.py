@@ -17,11 +17,12 @@ from zpeer.core.verify import get_result, get_stated
 from zpeer.events import Scalars
 from zpeer.faults import FaultKind
 from zpeer.ids import NOTHING, digest_bytes, short
-from zpeer.messages import Check, Commit, Projections, Stage, Verdict
+from zpeer.messages import Check, Commit, Projections, Verdict
 from zpeer.numerics.dealing import deal, to_bytes
 from zpeer.numerics.directions import directions
 from zpeer.numerics.projections import scalars
 from zpeer.rulings import find_usable, get_own
+from zpeer.signed import Stage
 from zpeer.worker import digest_report
 
 if TYPE_CHECKING:

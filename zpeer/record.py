@@ -14,7 +14,8 @@ import msgspec
 
 from zpeer.faults import FaultKind
 from zpeer.ids import NOTHING, Digest, PeerId, digest
-from zpeer.messages import PROTOCOL_VERSION, Accusation
+from zpeer.messages import Accusation
+from zpeer.signed import PROTOCOL_VERSION
 
 
 class Outcome(IntEnum):
@@ -73,6 +74,16 @@ class Departure(msgspec.Struct, frozen=True, array_like=True):
     part: int = -1
 
 
+class Charge(msgspec.Struct, frozen=True, array_like=True):
+    """A dispute that nobody can judge, charged to both: one of them is faulty (section 5)."""
+
+    first: PeerId
+    second: PeerId
+    """The greater id of the two."""
+    counted: int
+    """Counted steps in the run when it was charged; it lapses only long after."""
+
+
 class Record(msgspec.Struct, frozen=True, array_like=True, dict=True):
     """One decided attempt. Its roster is already without those it bans or removes."""
 
@@ -114,9 +125,19 @@ class Record(msgspec.Struct, frozen=True, array_like=True, dict=True):
     delta_floor: float
     """Least limit for norms, per square root of length, for the rest of this step (0: none)."""
     sets: tuple[Digest, ...]
-    """Digests of the stage sets COMMIT ... CHECK."""
+    """Digests of the stage sets COMMIT ... CHECK; after the slow path of COMMIT at most."""
     departures: tuple[Departure, ...] = ()
     lapsed: tuple[Draw, ...] = ()
+    checked: Digest = NOTHING
+    """Head of the last attempt whose CHECK set stands in a record: the next CHECK settles its
+    views, and its reports may be accused."""
+    charges: tuple[Charge, ...] = ()
+    """In force, oldest first."""
+    durations: tuple[float, ...] = ()
+    """Agreed seconds that each stage takes, by which deadlines are computed."""
+    views: tuple[Digest, ...] = ()
+    """Bodies of the agreed views, where the record follows from them alone (void by the slow
+    path)."""
 
     @cached_property
     def head(self) -> Digest:

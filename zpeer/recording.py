@@ -18,7 +18,7 @@ import msgspec
 from zpeer.effects import Decide, Stop
 from zpeer.errors import LogError
 from zpeer.ids import Digest, digest, digest_bytes
-from zpeer.messages import PROTOCOL_VERSION
+from zpeer.signed import PROTOCOL_VERSION
 from zpeer.zlog import (
     MAGIC,
     PAYLOAD_BYTES_MAX,

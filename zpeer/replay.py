@@ -16,13 +16,13 @@ from zpeer.core.machine import Core
 from zpeer.core.state import State
 from zpeer.errors import LogError
 from zpeer.ids import short
-from zpeer.messages import PROTOCOL_VERSION
 from zpeer.narrator import Narrator, printable
 from zpeer.plugins import Kind, load_plugins
 from zpeer.recording import digest_core, digest_source
 from zpeer.reexecute import Reexecution
 from zpeer.rerun import Boundary, Rerun, Turn
 from zpeer.selection import Selection, find_peer, require_kind
+from zpeer.signed import PROTOCOL_VERSION
 from zpeer.timeline import render_effect, render_event
 from zpeer.wire import WireLimits
 from zpeer.zlog import Payload, read_log

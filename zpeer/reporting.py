@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from zpeer.effects import Stop
     from zpeer.genesis import Genesis
     from zpeer.ids import Digest
-    from zpeer.messages import Stage
     from zpeer.observations import Observation
     from zpeer.record import Departure, Record
+    from zpeer.signed import Stage
     from zpeer.store import Bytes
 
 

@@ -19,18 +19,10 @@ from zpeer.core.thresholds import compute_sum_tolerance, sum_fails
 from zpeer.core.verify import get_stated
 from zpeer.faults import FaultKind
 from zpeer.ids import short
-from zpeer.messages import (
-    MESSAGE_TYPES,
-    Aggregated,
-    Check,
-    Commit,
-    Projections,
-    Reveal,
-    Stage,
-    Verdict,
-)
+from zpeer.messages import MESSAGE_TYPES, Aggregated, Check, Commit, Projections, Reveal, Verdict
 from zpeer.numerics.fixed import norm
 from zpeer.numerics.projections import residual
+from zpeer.signed import Stage
 
 if TYPE_CHECKING:
     from zpeer.case import Case
@@ -38,7 +30,8 @@ if TYPE_CHECKING:
     from zpeer.core.state import Base
     from zpeer.ids import Digest, PeerId
     from zpeer.interfaces import Float32
-    from zpeer.messages import Message, Signed
+    from zpeer.messages import Message
+    from zpeer.signed import Signed
 
 M = TypeVar("M", Commit, Aggregated, Reveal, Projections, Check, Verdict)
 STAGE_OF = {kind: stage for stage, kind in MESSAGE_TYPES.items()}

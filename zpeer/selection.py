@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, get_args
 from zpeer.effects import Broadcast, Effect
 from zpeer.errors import ZpeerError
 from zpeer.events import Event, MessageReceived, SetReceived, SetRequested
-from zpeer.messages import Stage
+from zpeer.signed import Stage
 
 if TYPE_CHECKING:
     from zpeer.genesis import Genesis

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Protocol, assert_never
 from zpeer import effects as fx
 from zpeer import events as ev
 from zpeer.conduct import After, Outgoing, SendSigned
-from zpeer.messages import BlobRequest, Proof, Relay, SetReply, SetRequest, Signed, Stage
 from zpeer.numerics.dealing import from_bytes, is_finite
 from zpeer.observations import Evaluated
+from zpeer.parts import Bulk
 from zpeer.reception import make_header
 from zpeer.record import Outcome
-from zpeer.store import Bulk
+from zpeer.relays import BlobRequest, Proof, Relay, SetReply, SetRequest
 from zpeer.wire import encode_relay, encode_signed
 from zpeer.worker import Adopt, Arrival, Evaluate
 from zpeer.zlog import PayloadKind
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from zpeer.record import Departure, Record
     from zpeer.recording import Recorder
     from zpeer.reporting import Reporter
+    from zpeer.signed import Signed, Stage
     from zpeer.store import Bytes, TensorStore
     from zpeer.worker import Answer, Job
 

@@ -23,7 +23,7 @@ from zpeer.addresses import PORT_MAX, read_address
 from zpeer.errors import IdentityError
 from zpeer.genesis import Protection
 from zpeer.identity import PublicIdentity, verified
-from zpeer.messages import PROTOCOL_VERSION
+from zpeer.signed import PROTOCOL_VERSION
 
 PATIENCE_LEAST = 10.0
 PEERS_LEAST = 3

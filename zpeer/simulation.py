@@ -22,8 +22,8 @@ from zpeer.assembly import Ingredients, Numerics, Own, Peer, Plot, assemble
 from zpeer.gradients import Gradients, Trains
 from zpeer.ids import Digest, PeerId, digest, number
 from zpeer.measures import Measures
-from zpeer.messages import Signed, Stage, body_digest
 from zpeer.reporting import Traffic
+from zpeer.signed import Signed, Stage, body_digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

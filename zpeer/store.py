@@ -12,10 +12,10 @@ Filled and emptied by the worker alone, in the order of its jobs; others only lo
 from __future__ import annotations
 
 from collections import Counter, deque
-from enum import IntEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 from zpeer.ids import Digest, PeerId, digest_bytes
+from zpeer.parts import Bulk
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -27,14 +27,6 @@ HEADS_REMEMBERED = 64
 """Past heads known by name; what comes for an older one takes its sender's own slot for heads to
 come.
 """
-
-
-class Bulk(IntEnum):
-    """What arrives on the bulk plane."""
-
-    PART = 1
-    RESULT = 2
-    BLOB = 3
 
 
 class Held(NamedTuple):

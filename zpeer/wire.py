@@ -20,22 +20,17 @@ from zpeer.messages import (
     MESSAGE_TYPES,
     Accusation,
     Aggregated,
-    BlobRequest,
     Check,
     Commit,
     Finding,
     Message,
     Projections,
-    Proof,
-    Relay,
     Reveal,
-    SetReply,
-    SetRequest,
-    Signed,
-    Stage,
     Verdict,
     stage_of,
 )
+from zpeer.relays import BlobRequest, Proof, Relay, SetReply, SetRequest
+from zpeer.signed import Signed, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sized

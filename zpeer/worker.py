@@ -49,9 +49,9 @@ from zpeer.measures import Axes, Measures, Named, get_axes
 from zpeer.numerics.dealing import deal, from_bytes, gather, is_finite, to_bytes
 from zpeer.numerics.projections import residual
 from zpeer.observations import Evaluated
-from zpeer.parts import Layout
+from zpeer.parts import Bulk, Layout
 from zpeer.record import Record
-from zpeer.store import Bulk, hold
+from zpeer.store import hold
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -8,7 +8,8 @@ from msgspec.structs import replace
 
 from zpeer.effects import Broadcast, SendBlob
 from zpeer.faults import FaultKind
-from zpeer.messages import Accusation, Check, Stage
+from zpeer.messages import Accusation, Check
+from zpeer.signed import Stage
 
 if TYPE_CHECKING:
     from zpeer.conduct import Outgoing

@@ -9,7 +9,8 @@ from msgspec.structs import replace
 from zpeer.conduct import SendSigned
 from zpeer.effects import Broadcast
 from zpeer.hookspecs import hookimpl
-from zpeer.messages import Aggregated, Check, Commit, Message, Projections, Reveal, Stage, Verdict
+from zpeer.messages import Aggregated, Check, Commit, Message, Projections, Reveal, Verdict
+from zpeer.signed import Stage
 from zpeer.wire import encode_payload
 
 from ._colluder import Colluder, other

@@ -9,7 +9,8 @@ from zpeer.errors import WireError
 from zpeer.events import MessageReceived
 from zpeer.faults import FaultKind
 from zpeer.hookspecs import hookimpl
-from zpeer.messages import Accusation, Check, Stage
+from zpeer.messages import Accusation, Check
+from zpeer.signed import Stage
 
 from ._accuse import accuse, accuse_over_my_part, publish
 from ._colluder import Colluder

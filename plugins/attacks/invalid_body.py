@@ -10,7 +10,8 @@ from msgspec.structs import replace
 from zpeer.errors import ConfigError
 from zpeer.events import Scalars
 from zpeer.hookspecs import hookimpl
-from zpeer.messages import Aggregated, Check, Commit, Finding, Guilt, Projections, Stage, stage_of
+from zpeer.messages import Aggregated, Check, Commit, Finding, Guilt, Projections, stage_of
+from zpeer.signed import Stage
 
 from ._colluder import Colluder
 from ._shift import state

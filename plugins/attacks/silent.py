@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from zpeer.effects import Broadcast
 from zpeer.hookspecs import hookimpl
-from zpeer.messages import Stage
+from zpeer.signed import Stage
 
 from ._colluder import Colluder
 

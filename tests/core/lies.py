@@ -19,7 +19,8 @@ from zpeer import events as ev
 from zpeer.errors import WireError
 from zpeer.faults import FaultKind, is_ban
 from zpeer.ids import Digest, digest_bytes
-from zpeer.messages import Accusation, Check, Message, Signed, Stage
+from zpeer.messages import Accusation, Check, Message
+from zpeer.signed import Signed, Stage
 from zpeer.wire import decode_payload, encode_payload
 
 if TYPE_CHECKING:

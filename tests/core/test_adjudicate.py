@@ -24,8 +24,9 @@ from tests.core.toy import Ring, Toy
 from zpeer import effects as fx
 from zpeer.faults import FaultKind
 from zpeer.ids import Digest, PeerId, digest
-from zpeer.messages import Guilt, Stage
+from zpeer.messages import Guilt
 from zpeer.record import Outcome
+from zpeer.signed import Stage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

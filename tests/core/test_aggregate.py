@@ -21,8 +21,9 @@ from tests.core.toy import Ring, Toy
 from zpeer import effects as fx
 from zpeer import events as ev
 from zpeer.faults import FaultKind
-from zpeer.messages import Aggregated, Stage
+from zpeer.messages import Aggregated
 from zpeer.record import Outcome
+from zpeer.signed import Stage
 
 if TYPE_CHECKING:
     from zpeer.ids import Digest

@@ -12,8 +12,8 @@ from zpeer.core.mprng import compute_place
 from zpeer.core.verdict import decode_record
 from zpeer.faults import FaultKind
 from zpeer.genesis import Protection
-from zpeer.messages import Stage
 from zpeer.record import Outcome
+from zpeer.signed import Stage
 
 
 def test_in_step_zero_everybody_works_and_nothing_is_open() -> None:

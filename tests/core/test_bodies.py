@@ -25,10 +25,10 @@ from zpeer.messages import (
     Projections,
     Report,
     Reveal,
-    Stage,
     Verdict,
 )
 from zpeer.record import Draw, Matter, Outcome
+from zpeer.signed import Stage
 
 if TYPE_CHECKING:
     from zpeer.core.state import Base

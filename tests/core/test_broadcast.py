@@ -15,7 +15,8 @@ from zpeer import events as ev
 from zpeer.core.broadcast import byzantine_max, compute_set_digest
 from zpeer.faults import FaultKind
 from zpeer.ids import NOTHING, Digest, PeerId, digest
-from zpeer.messages import Aggregated, Commit, Reveal, Signed, Stage
+from zpeer.messages import Aggregated, Commit, Reveal
+from zpeer.signed import Signed, Stage
 from zpeer.wire import encode_payload
 
 

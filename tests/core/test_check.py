@@ -23,8 +23,9 @@ from tests.core.plain import peer
 from tests.core.toy import Ring, Toy
 from zpeer.faults import FaultKind
 from zpeer.ids import digest
-from zpeer.messages import Accusation, Stage
+from zpeer.messages import Accusation
 from zpeer.record import Outcome
+from zpeer.signed import Stage
 
 # --- WRONG_SECRET ---------------------------------------------------------------------------------
 

@@ -35,7 +35,8 @@ from tests.core.toy import Ring, Toy
 from zpeer import effects as fx
 from zpeer.faults import FaultKind
 from zpeer.ids import digest
-from zpeer.messages import Guilt, Stage
+from zpeer.messages import Guilt
+from zpeer.signed import Stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,8 +15,8 @@ from zpeer import events as ev
 from zpeer.core.mprng import compute_batch_seed
 from zpeer.faults import FaultKind
 from zpeer.ids import NOTHING, Digest, PeerId, digest
-from zpeer.messages import Stage
 from zpeer.record import Outcome
+from zpeer.signed import Stage
 
 RUN_WITH_LUCK = digest("toy run", b"both are drawn")
 

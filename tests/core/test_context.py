@@ -11,7 +11,7 @@ from zpeer import effects as fx
 from zpeer import events as ev
 from zpeer.genesis import Protection
 from zpeer.ids import digest
-from zpeer.messages import Stage
+from zpeer.signed import Stage
 
 if TYPE_CHECKING:
     from zpeer.core.context import Context

@@ -19,8 +19,9 @@ from tests.core.toy import Ring
 from zpeer.core.draw import assign_duties, is_suspended, split_lapsed, validators_in_force
 from zpeer.faults import FaultKind
 from zpeer.ids import PeerId, digest
-from zpeer.messages import Accusation, Stage
+from zpeer.messages import Accusation
 from zpeer.record import Draw, Matter, Outcome
+from zpeer.signed import Stage
 
 
 def draw_of(i: int, step: int = 0) -> Draw:

@@ -11,7 +11,7 @@ from zpeer import events as ev
 from zpeer.core.faulty import get_reports, get_valid
 from zpeer.faults import FaultKind, is_ban, sentence
 from zpeer.ids import digest
-from zpeer.messages import Stage
+from zpeer.signed import Stage
 
 
 def test_the_first_of_several_faults_is_what_a_ban_says() -> None:

@@ -27,8 +27,9 @@ from zpeer import events as ev
 from zpeer.core.judge import plan_recomputations
 from zpeer.faults import FaultKind
 from zpeer.ids import NOTHING, PeerId, digest
-from zpeer.messages import Guilt, Stage
+from zpeer.messages import Guilt
 from zpeer.record import Outcome
+from zpeer.signed import Stage
 from zpeer.wire import encode_payload
 
 

@@ -13,9 +13,9 @@ from tests.core.lies import attempt_of, check_honest, saying
 from tests.core.plain import peer
 from tests.core.toy import Ring, Toy
 from zpeer.core.limits import follow, lower_median, measure_typical, scale
-from zpeer.messages import Stage
 from zpeer.parts import Layout
 from zpeer.record import Outcome
+from zpeer.signed import Stage
 
 norms = st.floats(1e-3, 1e3)
 

@@ -40,10 +40,9 @@ from zpeer.messages import (
     Projections,
     Report,
     Reveal,
-    Signed,
-    Stage,
     Verdict,
 )
+from zpeer.signed import Signed, Stage
 from zpeer.wire import WireLimits, encode_payload
 
 if TYPE_CHECKING:

@@ -35,7 +35,8 @@ from zpeer.core.verdict import decode_record
 from zpeer.errors import WireError
 from zpeer.faults import FaultKind, is_ban
 from zpeer.ids import NOTHING, digest, digest_bytes
-from zpeer.messages import Commit, Stage
+from zpeer.messages import Commit
+from zpeer.signed import Stage
 
 PART = accuse_part(FaultKind.PART_NOT_FINITE, 3)
 

@@ -20,7 +20,7 @@ from zpeer import events as ev
 from zpeer.core.broadcast import HEADS_REMEMBERED
 from zpeer.core.retain import ATTEMPTS_REMEMBERED, ATTEMPTS_WITH_TENSORS
 from zpeer.faults import FaultKind
-from zpeer.messages import Stage
+from zpeer.signed import Stage
 
 
 class Forgetful(Toy):

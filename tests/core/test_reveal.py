@@ -14,8 +14,8 @@ from zpeer.core.mprng import compute_beacon, compute_share
 from zpeer.core.reveal import RevealStage
 from zpeer.faults import FaultKind
 from zpeer.ids import Digest, PeerId, digest
-from zpeer.messages import Stage
 from zpeer.record import Outcome
+from zpeer.signed import Stage
 
 
 def test_a_wrong_share_is_banned_by_the_messages_alone_and_voids_the_attempt() -> None:

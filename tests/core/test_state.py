@@ -10,8 +10,8 @@ from zpeer.core.context import encode
 from zpeer.core.state import Attempt, State
 from zpeer.faults import FaultKind
 from zpeer.ids import digest
-from zpeer.messages import Signed, Stage
 from zpeer.record import Departure
+from zpeer.signed import Signed, Stage
 
 
 def make_attempt() -> Attempt:

@@ -24,8 +24,8 @@ from zpeer import events as ev
 from zpeer.faults import FaultKind
 from zpeer.genesis import Protection
 from zpeer.ids import Digest, PeerId, digest_bytes
-from zpeer.messages import Stage
 from zpeer.record import Outcome
+from zpeer.signed import Stage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -16,8 +16,8 @@ from zpeer.core.verdict import decode_record
 from zpeer.faults import FaultKind
 from zpeer.genesis import Protection
 from zpeer.ids import NOTHING, digest
-from zpeer.messages import Stage
 from zpeer.record import Outcome
+from zpeer.signed import Stage
 
 
 def test_a_record_names_what_it_was_made_of_and_what_it_builds_on() -> None:

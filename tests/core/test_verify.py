@@ -27,8 +27,8 @@ from zpeer.core.verify import verify_norms_fail
 from zpeer.events import Scalars
 from zpeer.faults import FaultKind
 from zpeer.ids import Digest, digest
-from zpeer.messages import Stage
 from zpeer.record import Outcome
+from zpeer.signed import Stage
 
 # --- RESULT_NOT_FINITE ----------------------------------------------------------------------------
 

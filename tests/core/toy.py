@@ -28,7 +28,7 @@ from zpeer import events as ev
 from zpeer.core.machine import Core
 from zpeer.genesis import Deadlines
 from zpeer.ids import Digest, PeerId, digest, digest_bytes, number
-from zpeer.messages import Signed
+from zpeer.signed import Signed
 from zpeer.wire import WireLimits
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from zpeer.errors import StartError
 from zpeer.identity import Identity
 from zpeer.ids import digest_bytes
-from zpeer.messages import PROTOCOL_VERSION
+from zpeer.signed import PROTOCOL_VERSION
 from zpeer.transport.hello import (
     Hello,
     HelloError,

@@ -26,7 +26,7 @@ from tests.transport.harness import (
     make,
 )
 from zpeer.ids import digest_bytes
-from zpeer.messages import PROTOCOL_VERSION
+from zpeer.signed import PROTOCOL_VERSION
 from zpeer.transport import BadFrame, BulkFrame, ControlFrame, Listen, Refused, Stranger
 from zpeer.transport.control import DATA, HELLO, PREFIX
 from zpeer.transport.handshake import REPORTS_MAX, SESSIONS_MAX

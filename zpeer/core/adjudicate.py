@@ -15,8 +15,9 @@ from zpeer.core.limits import lower_median
 from zpeer.core.verify import get_stated
 from zpeer.faults import FaultKind, is_ban
 from zpeer.ids import NOTHING, PeerId
-from zpeer.messages import Accusation, Check, Guilt, Stage
+from zpeer.messages import Accusation, Check, Guilt
 from zpeer.record import Departure, Draw, Matter, Outcome
+from zpeer.signed import Stage
 
 if TYPE_CHECKING:
     from zpeer.core.context import Context

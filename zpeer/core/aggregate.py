@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from zpeer.core.faulty import get_valid, judge_bodies
 from zpeer.effects import AggregatePart, SendResult
 from zpeer.ids import NOTHING, Digest
-from zpeer.messages import Aggregated, Commit, Stage
+from zpeer.messages import Aggregated, Commit
+from zpeer.signed import Stage
 
 if TYPE_CHECKING:
     from zpeer.core.context import Context

@@ -13,14 +13,7 @@ from typing import TYPE_CHECKING
 
 from zpeer.faults import FaultKind
 from zpeer.ids import NOTHING
-from zpeer.messages import (
-    Aggregated,
-    Check,
-    Commit,
-    Guilt,
-    Message,
-    Projections,
-)
+from zpeer.messages import Aggregated, Check, Commit, Guilt, Message, Projections
 
 if TYPE_CHECKING:
     from collections.abc import Callable

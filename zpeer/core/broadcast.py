@@ -18,8 +18,9 @@ from zpeer.effects import SendProof, SendSet, SendSetRequest
 from zpeer.errors import WireError
 from zpeer.faults import FaultKind
 from zpeer.ids import Digest, PeerId, digest_of_set
-from zpeer.messages import Commit, Signed, Stage
+from zpeer.messages import Commit
 from zpeer.record import Departure
+from zpeer.signed import Signed, Stage
 
 if TYPE_CHECKING:
     from zpeer.core.context import Context

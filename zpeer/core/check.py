@@ -27,7 +27,8 @@ from zpeer.core.thresholds import ACCUSED, BLAMED, distance
 from zpeer.core.verify import get_stated
 from zpeer.effects import SendBlob
 from zpeer.faults import FaultKind
-from zpeer.messages import Accusation, Check, Commit, Report, Stage
+from zpeer.messages import Accusation, Check, Commit, Report
+from zpeer.signed import Stage
 
 if TYPE_CHECKING:
     from zpeer.core.context import Context

@@ -9,7 +9,8 @@ from zpeer.core.faulty import judge_bodies
 from zpeer.core.mprng import compute_batch_seed, compute_commitment, compute_share
 from zpeer.effects import ComputeParts, DrawSecret, SendPart
 from zpeer.ids import NOTHING
-from zpeer.messages import Commit, Stage
+from zpeer.messages import Commit
+from zpeer.signed import Stage
 
 if TYPE_CHECKING:
     from zpeer.core.context import Context

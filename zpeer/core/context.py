@@ -10,8 +10,8 @@ import msgspec
 from zpeer.effects import Broadcast, Stop
 from zpeer.genesis import Protection
 from zpeer.ids import short
-from zpeer.messages import Stage
 from zpeer.parts import Layout
+from zpeer.signed import Stage
 from zpeer.wire import decode_payload, encode_payload
 
 if TYPE_CHECKING:
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from zpeer.genesis import Deadlines, Genesis
     from zpeer.ids import Digest, PeerId
     from zpeer.interfaces import Aggregator, ValidatorPolicy
-    from zpeer.messages import Message, Signed
+    from zpeer.messages import Message
+    from zpeer.signed import Signed
     from zpeer.wire import WireLimits
 
 UNPROTECTED_STAGES = (Stage.COMMIT, Stage.AGGREGATED, Stage.VERDICT)

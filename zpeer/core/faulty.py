@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from zpeer.core.bodies import Shape, find_problem
 from zpeer.errors import WireError
 from zpeer.faults import FaultKind
-from zpeer.messages import Check, Stage
+from zpeer.messages import Check
 from zpeer.record import Departure
+from zpeer.signed import Stage
 
 if TYPE_CHECKING:
     from zpeer.core.context import Context

@@ -26,7 +26,8 @@ from zpeer.effects import (
 )
 from zpeer.faults import FaultKind
 from zpeer.ids import NOTHING, Digest, PeerId, number
-from zpeer.messages import Check, Commit, Finding, Guilt, Stage
+from zpeer.messages import Check, Commit, Finding, Guilt
+from zpeer.signed import Stage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

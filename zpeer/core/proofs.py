@@ -16,7 +16,7 @@ from zpeer.core.verify import get_result
 from zpeer.effects import WriteEvidence
 from zpeer.faults import FaultKind, is_ban
 from zpeer.ids import NOTHING, Digest
-from zpeer.messages import Signed, Stage
+from zpeer.signed import Signed, Stage
 
 if TYPE_CHECKING:
     from zpeer.core.context import Context

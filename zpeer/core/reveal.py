@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from zpeer.core.faulty import get_valid, judge_bodies, note
 from zpeer.core.mprng import compute_beacon, compute_commitment, compute_share
 from zpeer.faults import FaultKind
-from zpeer.messages import Commit, Reveal, Stage
+from zpeer.messages import Commit, Reveal
+from zpeer.signed import Stage
 
 if TYPE_CHECKING:
     from zpeer.core.context import Context

@@ -12,8 +12,8 @@ import msgspec
 
 from zpeer.events import AverageTested, BlobProjected, Projected, Recomputed
 from zpeer.ids import NOTHING, Digest, PeerId
-from zpeer.messages import Signed, Stage
 from zpeer.record import Departure, Draw, Matter, Outcome
+from zpeer.signed import Signed, Stage
 
 
 class Arrival(msgspec.Struct, frozen=True, array_like=True):

@@ -37,8 +37,8 @@ from zpeer.core.verdict import VerdictStage, decode_record, find_other_verdicts,
 from zpeer.core.verify import ProjectionsStage, find_missing_results
 from zpeer.effects import Decide, SetTimer, Update
 from zpeer.faults import FaultKind, is_ban, sentence
-from zpeer.messages import Stage
 from zpeer.record import Outcome
+from zpeer.signed import Stage
 
 if TYPE_CHECKING:
     from zpeer.core.context import Context, StageRules

@@ -12,8 +12,9 @@ from zpeer.core.limits import follow, measure_typical
 from zpeer.core.verify import get_stated
 from zpeer.errors import WireError
 from zpeer.ids import NOTHING, Digest, PeerId, digest
-from zpeer.messages import PROTOCOL_VERSION, Stage, Verdict
+from zpeer.messages import Verdict
 from zpeer.record import Draw, Outcome, Record
+from zpeer.signed import PROTOCOL_VERSION, Stage
 
 if TYPE_CHECKING:
     from zpeer.core.context import Context

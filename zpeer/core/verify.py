@@ -16,7 +16,8 @@ from zpeer.core.thresholds import compute_sum_tolerance, sum_fails
 from zpeer.effects import Project
 from zpeer.events import Scalars
 from zpeer.faults import FaultKind
-from zpeer.messages import Aggregated, Projections, Stage
+from zpeer.messages import Aggregated, Projections
+from zpeer.signed import Stage
 
 if TYPE_CHECKING:
     from zpeer.core.context import Context

@@ -14,7 +14,7 @@ import msgspec
 
 from zpeer.addresses import read_address
 from zpeer.ids import DIGEST_SIZE, Digest, PeerId, digest
-from zpeer.messages import PROTOCOL_VERSION
+from zpeer.signed import PROTOCOL_VERSION
 from zpeer.transport.hello import HelloError
 from zpeer.transport.sockets import Address
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from zpeer.ids import DIGEST_SIZE, Digest, PeerId, digest, number
-from zpeer.messages import PROTOCOL_VERSION
+from zpeer.signed import PROTOCOL_VERSION
 
 if TYPE_CHECKING:
     from zpeer.crypto import PublicKey, SigningKey

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import zmq
 
-from zpeer.messages import PROTOCOL_VERSION
+from zpeer.signed import PROTOCOL_VERSION
 from zpeer.transport import bulk, control
 from zpeer.transport.bell import Bell
 from zpeer.transport.dialling import Dialler, Place
