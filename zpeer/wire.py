@@ -10,45 +10,47 @@ that of the types. Numbers that are not finite do decode: they are a fault for t
 from __future__ import annotations
 
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import msgspec
 
 from zpeer.errors import WireError
 from zpeer.ids import DIGEST_SIZE
-from zpeer.messages import (
-    MESSAGE_TYPES,
-    Accusation,
-    Aggregated,
-    Check,
-    Commit,
-    Finding,
-    Message,
-    Projections,
-    Reveal,
-    Verdict,
-    stage_of,
+from zpeer.messages import MESSAGE_TYPES, Message, stage_of
+from zpeer.proofs import QUOTED_MAX, QUOTED_STAGES
+from zpeer.relays import Relay
+from zpeer.signed import STEP_STAGES, Signed, Stage
+from zpeer.wire_checks import (
+    REPORTS_MAX,
+    SIGNATURE_SIZE,
+    require_message,
+    require_relay,
+    require_signed,
+    require_size,
 )
-from zpeer.relays import BlobRequest, Proof, Relay, SetReply, SetRequest
-from zpeer.signed import Signed, Stage
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sized
 
 T = TypeVar("T")
 
-SIGNATURE_SIZE = 64
-REPORTS_MAX = 8
-"""A validator has at most two draws at a time; the core knows the exact number."""
+CHARGES_MAX = 101
+"""Charges of one pair that may stand in a record: one more than a run file can allow."""
+TYPICAL_WINDOW_MAX = 1000
+"""Measured norms in a record: the most that a run file can ask for."""
 
 # Upper bounds of encoded sizes, in bytes: array or bytes header, a digest, a scalar.
 _HEADER = 5
 _DIGEST = 2 + DIGEST_SIZE
 _SCALAR = 9
+_SIGNATURE = 2 + SIGNATURE_SIZE
 _ACCUSATION = _HEADER + 4 * _DIGEST + 2 * _SCALAR
 _FINDING = _HEADER + _DIGEST + _SCALAR + _HEADER
 _REPORT = _HEADER + 3 * _DIGEST + 1
-_SIGNED_EXTRA = 2 * _HEADER + _SCALAR + 2 * _DIGEST + 2 + SIGNATURE_SIZE
+_SIGNED_EXTRA = 2 * _HEADER + _SCALAR + 2 * _DIGEST + _SIGNATURE
+_STATEMENT = _HEADER + _SCALAR + 3 * _DIGEST + _SIGNATURE
+_TAG = _HEADER + 6
+_DRAW = _HEADER + 2 * _DIGEST + 3 * _SCALAR
+_MATTER = _HEADER + 2 * _DIGEST + _ACCUSATION + 2 * _SCALAR
+_DEPARTURE = _HEADER + 3 * _DIGEST + 2 * _SCALAR
+_CHARGE = _HEADER + 2 * _DIGEST + _SCALAR
 
 DECODED_KEPT = 512
 """Decoded payloads remembered: two attempts of 40 peers.
@@ -73,47 +75,91 @@ class WireLimits(msgspec.Struct, frozen=True, dict=True):
         """Findings in a CHECK: one for every matter that can be open."""
         return self.peers * self.accusations_max
 
+    @property
+    def draws_max(self) -> int:
+        """Open draws in a record: they lapse after 2n counted steps, in each of which a check of
+        the averaging can open n at once; twice that for those of void attempts."""
+        return 8 * self.peers**2 + 64
+
     def payload_bytes(self, stage: Stage) -> int:
         """Most bytes that a payload of this stage can have."""
+        return self._payload_bytes[stage]
+
+    @cached_property
+    def _payload_bytes(self) -> dict[Stage, int]:
+        """CHECKs carry views and both carry proofs; proofs quote only what carries neither."""
+        sizes = {stage: self._plain_bytes(stage) for stage in Stage}
+        quoted = max(sizes[stage] for stage in QUOTED_STAGES)
+        proof = _TAG + max(2 * _STATEMENT, _HEADER + QUOTED_MAX * (_SIGNED_EXTRA + quoted))
+        sizes[Stage.VIEW] += 2 * _HEADER + 3 * _DIGEST + self.peers * _DIGEST + proof
+        sizes[Stage.CHECK] += self._check_bytes()
+        sizes[Stage.CHECK] += self.peers * (_SIGNED_EXTRA + sizes[Stage.VIEW] + proof)
+        return sizes
+
+    def _plain_bytes(self, stage: Stage) -> int:
+        """The same for bodies of digests and scalars alone."""
         n, k = self.peers, self.directions
         match stage:
             case Stage.COMMIT:
-                body = _HEADER + (n + 1) * _DIGEST
+                return 2 * _HEADER + (n + 1) * _DIGEST
             case Stage.PROJECTIONS:
-                body = 2 * _DIGEST + 2 * _HEADER + n * (_HEADER + (k + 1) * _SCALAR)
-            case Stage.CHECK:
-                body = self._check_bytes()
+                return 3 * _HEADER + 2 * _DIGEST + n * (_HEADER + (k + 1) * _SCALAR)
+            case Stage.AGGREGATED | Stage.REVEAL | Stage.VERDICT:
+                return _HEADER + 2 * _DIGEST
+            case Stage.CLOSED | Stage.DECIDED:
+                return _HEADER + _DIGEST
+            case Stage.WITNESS:
+                return DIGEST_SIZE
             case _:
-                body = 2 * _DIGEST
-        return _HEADER + body
+                return _HEADER
 
     def _check_bytes(self) -> int:
         """Room for one lacking peer a finding, and for all in those on averaging, n an attempt."""
         lacking = self.findings_max + 4 * self.peers**2
         return (
             2 * _DIGEST
-            + 4 * _HEADER
+            + 6 * _HEADER
             + self.accusations_max * _ACCUSATION
             + self.findings_max * _FINDING
             + lacking * _DIGEST
             + REPORTS_MAX * _REPORT
-            + len(Stage) * _SCALAR
+            + len(STEP_STAGES) * _SCALAR
         )
 
     @cached_property
     def payload_bytes_max(self) -> int:
         """Most bytes that any payload can have."""
-        return max(self.payload_bytes(stage) for stage in Stage)
+        return max(self._payload_bytes.values())
 
     @property
     def signed_bytes_max(self) -> int:
         """Most bytes that a signed message can have."""
         return self.payload_bytes_max + _SIGNED_EXTRA
 
-    @property
+    @cached_property
+    def record_bytes(self) -> int:
+        """Most bytes that an encoded record can have; generous, since one that does not fit could
+        be proven to nobody."""
+        n = self.peers
+        duties = n * (_HEADER + REPORTS_MAX * _DRAW)
+        charges = n * (n - 1) // 2 * CHARGES_MAX * _CHARGE
+        names = 16 * _DIGEST + 3 * n * _DIGEST + len(STEP_STAGES) * (_DIGEST + _SCALAR)
+        scalars = (16 + TYPICAL_WINDOW_MAX) * _SCALAR + 16 * _HEADER
+        lists = 2 * self.draws_max * _DRAW + self.findings_max * _MATTER + n * _DEPARTURE
+        return names + scalars + duties + charges + lists
+
+    @cached_property
     def control_bytes_max(self) -> int:
-        """Most bytes of any control message; the largest is the answer with a whole stage set."""
-        return max(self.peers, 2) * self.signed_bytes_max + 2 * _DIGEST + 2 * _HEADER + _SCALAR
+        """Most bytes of any control message: a whole stage set, a chain of signatures under a view,
+        or a record with what proves it."""
+        n = max(self.peers, 2)
+        witness, word = (
+            _SIGNED_EXTRA + self.payload_bytes(stage) for stage in (Stage.WITNESS, Stage.VERDICT)
+        )
+        reply = _DIGEST + _SCALAR + n * self.signed_bytes_max
+        chain = self.payload_bytes(Stage.VIEW) + _SIGNED_EXTRA + n * witness
+        certificate = _HEADER + self.record_bytes + n * word
+        return _TAG + _HEADER + max(reply, chain, certificate)
 
 
 _PAYLOAD_DECODERS = {
@@ -144,9 +190,11 @@ def decode_payload(stage: Stage, payload: bytes, limits: WireLimits) -> Message:
 
     Counts against a roster and values are the core's to judge.
     """
-    _require_size("payload", payload, limits.payload_bytes(stage))
+    require_size("payload", payload, limits.payload_bytes(stage))
+    if stage not in _PAYLOAD_DECODERS:
+        raise WireError(f"a {stage.name} carries no message, only the digest of another's body")
     message: Message = _canonical(_PAYLOAD_DECODERS[stage], payload)
-    _require_message(message, limits)
+    require_message(message, limits)
     return message
 
 
@@ -160,9 +208,9 @@ def decode_signed(data: bytes, limits: WireLimits) -> Signed:
 
     Payload and signature are not looked into.
     """
-    _require_size("signed message", data, limits.signed_bytes_max)
+    require_size("signed message", data, limits.signed_bytes_max)
     signed = _canonical(_SIGNED_DECODER, data)
-    _require_signed(signed, limits)
+    require_signed(signed, limits)
     return signed
 
 
@@ -173,21 +221,9 @@ def encode_relay(relay: Relay) -> bytes:
 
 def decode_relay(data: bytes, limits: WireLimits) -> Relay:
     """A control message that is no slot, or WireError. Signatures in it are not verified."""
-    _require_size("control message", data, limits.control_bytes_max)
+    require_size("control message", data, limits.control_bytes_max)
     relay = _canonical(_RELAY_DECODER, data)
-    match relay:
-        case SetRequest(head=head):
-            _require_digests("head", (head,))
-        case SetReply(head=head, messages=messages):
-            _require_digests("head", (head,))
-            _require_count("messages", messages, limits.peers)
-            for signed in messages:
-                _require_signed(signed, limits)
-        case Proof(first=first, second=second):
-            _require_signed(first, limits)
-            _require_signed(second, limits)
-        case BlobRequest(blob=blob):
-            _require_digests("blob", (blob,))
+    require_relay(relay, limits)
     return relay
 
 
@@ -210,78 +246,3 @@ def _canonical(decoder: msgspec.msgpack.Decoder[T], data: bytes) -> T:
     if _ENCODER.encode(value) != data:
         raise WireError("not the canonical encoding of its message")
     return value
-
-
-def _require_size(what: str, data: bytes, size_bytes_max: int) -> None:
-    if len(data) > size_bytes_max:
-        raise WireError(f"{what} of {len(data)} bytes; at most {size_bytes_max} are allowed")
-
-
-def _require_count(what: str, items: Sized, count_max: int) -> None:
-    if len(items) > count_max:
-        raise WireError(f"{len(items)} {what}; at most {count_max} are allowed")
-
-
-def _require_digests(what: str, digests: Iterable[bytes]) -> None:
-    for digest in digests:
-        if len(digest) != DIGEST_SIZE:
-            raise WireError(f"{what} of {len(digest)} bytes; expected {DIGEST_SIZE}")
-
-
-def _require_signed(signed: Signed, limits: WireLimits) -> None:
-    _require_digests("head or sender", (signed.head, signed.sender))
-    _require_size("payload", signed.payload, limits.payload_bytes_max)
-    if len(signed.signature) != SIGNATURE_SIZE:
-        raise WireError(f"signature of {len(signed.signature)} bytes; expected {SIGNATURE_SIZE}")
-
-
-def _require_message(message: Message, limits: WireLimits) -> None:
-    match message:
-        case Commit(parts=parts, commitment=commitment):
-            _require_count("parts", parts, limits.peers)
-            _require_digests("commitment", (*parts, commitment))
-        case Aggregated(echo=echo, result=result):
-            _require_digests("echo or result", (echo,) if result is None else (echo, result))
-        case Reveal(echo=echo, share=share):
-            _require_digests("echo or share", (echo, share))
-        case Projections():
-            _require_projections(message, limits)
-        case Check():
-            _require_check(message, limits)
-        case Verdict(echo=echo, record=record):
-            _require_digests("echo or record", (echo, record))
-
-
-def _require_projections(message: Projections, limits: WireLimits) -> None:
-    _require_digests("echo or beacon", (message.echo, message.beacon))
-    _require_count("rows of projections", message.projections, limits.peers)
-    for row in message.projections:
-        _require_count("projections in a row", row, limits.directions)
-    _require_count("norms", message.norms, limits.peers)
-
-
-def _require_check(message: Check, limits: WireLimits) -> None:
-    _require_digests("echo or secret", (message.echo, message.secret))
-    _require_count("accusations", message.accusations, limits.accusations_max)
-    _require_count("findings", message.findings, limits.findings_max)
-    _require_count("reports", message.reports, REPORTS_MAX)
-    _require_count("durations", message.durations, len(Stage))
-    for accusation in message.accusations:
-        _require_accusation(accusation, limits)
-    for finding in message.findings:
-        _require_finding(finding, limits)
-    for report in message.reports:
-        digests = (report.target, report.attempt, report.gradient)
-        _require_digests("field of a report", digests)
-
-
-def _require_accusation(item: Accusation, limits: WireLimits) -> None:
-    digests = (item.accused, item.attempt, item.about, item.evidence)
-    _require_digests("field of an accusation", digests)
-    if not -1 <= item.part < limits.peers:
-        raise WireError(f"part {item.part}; expected -1 to {limits.peers - 1}")
-
-
-def _require_finding(item: Finding, limits: WireLimits) -> None:
-    _require_count("lacking peers", item.lacking, limits.peers)
-    _require_digests("matter or peer", (item.matter, *item.lacking))
