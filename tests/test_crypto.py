@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 from hashlib import sha256
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from zpeer.crypto import ORDER, EcdsaBackend, OpensslBackend, PublicKey, SigningKey, Verifier
+from zpeer.crypto import (
+    ORDER,
+    EcdsaBackend,
+    OpensslBackend,
+    PublicKey,
+    Remembered,
+    SigningKey,
+    Verifier,
+)
 from zpeer.errors import IdentityError
 from zpeer.ids import Digest, PeerId, digest, digest_bytes, number
 from zpeer.signed import Signed, Stage, body_digest
+
+if TYPE_CHECKING:
+    from zpeer.signed import Statement
 
 KEY = SigningKey.generate(bytes(32))
 OTHER = SigningKey.generate(bytes(31) + b"\x01")
@@ -178,3 +191,63 @@ def test_a_signature_serves_for_its_own_slot_and_payload_alone() -> None:
         Signed(signed.stage, signed.head, signed.sender, b"another", signed.signature),
     ):
         assert not verifier.verify(change)
+
+
+def test_a_statement_is_verified_like_the_message_it_names() -> None:
+    verifier = Verifier([KEY.public])
+    signed = signed_by(KEY, b"payload", Stage.CHECK)
+    assert verifier.verify(signed.statement)
+    other = signed_by(KEY, b"another", Stage.CHECK).statement
+    assert not verifier.verify(replace(other, signature=signed.signature))
+    assert not verifier.verify(signed_by(OTHER, b"payload").statement)
+
+
+# --- remembered answers ---------------------------------------------------------------------------
+
+
+class Counting:
+    """A verifier that counts how often it is asked."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def verify(self, signed: Signed | Statement) -> bool:
+        """Ideal: the body twice."""
+        self.asked += 1
+        return signed.signature == bytes(signed.body) * 2
+
+
+def ideal(payload: bytes, *, good: bool = True) -> Signed:
+    body = body_digest(Stage.COMMIT, BODY, KEY.public.peer, payload)
+    signature = bytes(body) * 2 if good else bytes(64)
+    return Signed(Stage.COMMIT, BODY, KEY.public.peer, payload, signature)
+
+
+def test_a_signature_is_verified_once_and_a_good_one_vouches_for_no_other() -> None:
+    counting = Counting()
+    verify = Remembered(counting.verify)
+    for _ in range(3):
+        assert verify(ideal(b"x"))
+        assert verify(ideal(b"x").statement)
+        assert not verify(ideal(b"x", good=False))
+        assert not verify(replace(ideal(b"y"), signature=ideal(b"x").signature))
+    assert counting.asked == 3
+
+
+def test_a_flood_of_forgeries_pushes_no_good_signature_out() -> None:
+    counting = Counting()
+    verify = Remembered(counting.verify, count_max=5)
+    assert verify(ideal(b"x"))
+    for place in range(20):
+        assert not verify(ideal(number(place), good=False))
+    assert verify(ideal(b"x"))
+    assert counting.asked == 21
+    assert {len(known) for known in verify._known.values()} == {1, 5}
+
+
+def test_the_oldest_of_too_many_is_asked_about_again() -> None:
+    counting = Counting()
+    verify = Remembered(counting.verify, count_max=5)
+    for _ in range(2):
+        assert all(verify(ideal(number(place))) for place in range(6))
+    assert counting.asked == 12

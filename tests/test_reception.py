@@ -5,23 +5,29 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from zpeer import events as ev
 from zpeer.ids import NOTHING, PeerId, digest
 from zpeer.parts import Bulk
-from zpeer.reception import SIGNATURES_REMEMBERED, Reception, make_header
-from zpeer.relays import BlobRequest, Proof, SetReply, SetRequest
+from zpeer.proofs import Equivocation
+from zpeer.reception import Reception, make_header
+from zpeer.relays import BlobRequest, Certificate, Chain, ProofReply, SetReply, SetRequest
 from zpeer.signed import Signed, Stage, body_digest
 from zpeer.wire import WireLimits, decode_control, encode_relay, encode_signed
 from zpeer.worker import Arrival
 
 if TYPE_CHECKING:
+    from zpeer.ids import Digest
     from zpeer.relays import Relay
+    from zpeer.signed import Statement
 
 PEERS = 4
-ALICE, BOB = (PeerId(digest("peer", name)) for name in (b"alice", b"bob"))
+ALICE, BOB, CLEO, DAN = (
+    PeerId(digest("peer", name)) for name in (b"alice", b"bob", b"cleo", b"dan")
+)
 HEAD = digest("head")
 BYTES_MAX = 1000
 
@@ -30,13 +36,12 @@ class Door:
     """A reception whose signatures are good where they are the body twice."""
 
     def __init__(self) -> None:
-        self.verified = 0
         decode = partial(decode_control, limits=WireLimits(PEERS, 4))
         self.reception = Reception(PEERS, self.verify, decode, BYTES_MAX)
 
-    def verify(self, signed: Signed) -> bool:
+    @staticmethod
+    def verify(signed: Signed | Statement) -> bool:
         """Ideal signatures."""
-        self.verified += 1
         return signed.signature == bytes(signed.body) * 2
 
     def receive(self, item: Signed | Relay, sender: PeerId = ALICE) -> ev.Event | None:
@@ -45,10 +50,22 @@ class Door:
         return self.reception.control(sender, data)
 
 
-def sign(payload: bytes = b"x", sender: PeerId = ALICE, *, good: bool = True) -> Signed:
+def sign(
+    payload: bytes = b"x",
+    sender: PeerId = ALICE,
+    stage: Stage = Stage.COMMIT,
+    *,
+    head: Digest = HEAD,
+    good: bool = True,
+) -> Signed:
     """A signed message, or a forged one."""
-    body = body_digest(Stage.COMMIT, HEAD, sender, payload)
-    return Signed(Stage.COMMIT, HEAD, sender, payload, bytes(body) * 2 if good else bytes(64))
+    body = body_digest(stage, head, sender, payload)
+    return Signed(stage, head, sender, payload, bytes(body) * 2 if good else bytes(64))
+
+
+def prove(first: Signed, second: Signed) -> ProofReply:
+    """Two bodies of one slot."""
+    return ProofReply(Equivocation(first.statement, second.statement))
 
 
 def test_a_signed_message_becomes_an_event_whoever_passes_it_on() -> None:
@@ -69,8 +86,8 @@ def test_one_forged_message_spoils_the_set_or_proof_it_comes_in() -> None:
     door = Door()
     forged = sign(b"y", good=False)
     assert door.receive(SetReply(HEAD, Stage.COMMIT, (sign(), forged))) is None
-    assert door.receive(Proof(sign(), forged)) is None
-    assert door.receive(Proof(forged, sign())) is None
+    assert door.receive(prove(sign(), forged)) is None
+    assert door.receive(prove(forged, sign())) is None
     assert door.reception.dropped[ALICE] == 3
 
 
@@ -79,36 +96,99 @@ def test_sound_relays_become_events_that_name_who_asked_or_answered() -> None:
     first, second = sign(b"1"), sign(b"2")
     reply = SetReply(HEAD, Stage.COMMIT, (first, second))
     assert door.receive(reply) == ev.SetReceived(ALICE, HEAD, Stage.COMMIT, (first, second))
-    assert door.receive(Proof(first, second)) == ev.ProofReceived(first, second)
+    proof = prove(first, second)
+    assert door.receive(proof) == ev.ProofReceived(proof.proof)
     asked = SetRequest(HEAD, Stage.REVEAL)
     assert door.receive(asked, BOB) == ev.SetRequested(BOB, HEAD, Stage.REVEAL)
     assert door.receive(BlobRequest(HEAD), BOB) == ev.BlobRequested(BOB, HEAD)
 
 
-def test_a_signature_is_verified_once_but_a_good_one_vouches_for_no_other() -> None:
+def test_a_twin_of_a_good_signature_is_none() -> None:
     door = Door()
-    for _ in range(5):
-        assert door.receive(sign()) is not None
-    assert door.verified == 1
-    twin = Signed(Stage.COMMIT, HEAD, ALICE, b"x", b"\1" * 64)
-    assert door.receive(twin) is None
-
-
-def test_signatures_are_remembered_by_a_fixed_number() -> None:
-    door = Door()
-    for place in range(SIGNATURES_REMEMBERED + 10):
-        assert door.receive(sign(place.to_bytes(4, "little"))) is not None
-    assert len(door.reception._good) == SIGNATURES_REMEMBERED
+    assert door.receive(sign()) is not None
+    assert door.receive(Signed(Stage.COMMIT, HEAD, ALICE, b"x", b"\1" * 64)) is None
 
 
 def test_a_peer_may_ask_only_so_often_until_the_next_record() -> None:
     door = Door()
     answers = [door.receive(SetRequest(HEAD, Stage.COMMIT)) for _ in range(200)]
     allowed = sum(answer is not None for answer in answers)
-    assert PEERS**2 <= allowed < 100
+    assert 8 * PEERS + PEERS**2 <= allowed < 100
     assert door.receive(SetRequest(HEAD, Stage.COMMIT), BOB) is not None
     door.reception.decided()
     assert door.receive(SetRequest(HEAD, Stage.COMMIT)) is not None
+
+
+# --- chains and certificates ----------------------------------------------------------------------
+
+VIEW = sign(b"what alice saw", ALICE, Stage.VIEW)
+
+
+def witness(sender: PeerId, view: Signed = VIEW) -> Signed:
+    """A signature under a view."""
+    return sign(view.body, sender, Stage.WITNESS, head=view.head)
+
+
+def test_a_chain_of_good_signatures_becomes_an_event_whoever_brings_it() -> None:
+    door = Door()
+    for witnesses in ((), (witness(BOB),), (witness(CLEO), witness(BOB))):
+        event = door.receive(Chain(VIEW, witnesses), sender=DAN)
+        assert event == ev.ChainReceived(VIEW, witnesses)
+
+
+OTHER_VIEW = sign(b"what alice also saw", ALICE, Stage.VIEW)
+BROKEN_CHAINS = {
+    "a forged view": Chain(sign(b"false", ALICE, Stage.VIEW, good=False), ()),
+    "a forged witness": Chain(
+        VIEW, (witness(BOB), sign(VIEW.body, CLEO, Stage.WITNESS, good=False))
+    ),
+    "a witness of another view": Chain(VIEW, (witness(BOB), witness(CLEO, OTHER_VIEW))),
+    "a witness of another head": Chain(
+        VIEW, (sign(VIEW.body, BOB, Stage.WITNESS, head=digest("another")),)
+    ),
+    "one witness twice": Chain(VIEW, (witness(BOB), witness(CLEO), witness(BOB))),
+    "the view's signer as its witness": Chain(VIEW, (witness(BOB), witness(ALICE))),
+    "another word for a witness": Chain(VIEW, (sign(VIEW.body, BOB, Stage.CLOSED),)),
+    "another word for a view": Chain(sign(b"x", ALICE, Stage.CHECK), ()),
+}
+
+
+@pytest.mark.parametrize("chain", BROKEN_CHAINS.values(), ids=BROKEN_CHAINS)
+def test_a_chain_with_one_bad_link_is_dropped(chain: Chain) -> None:
+    door = Door()
+    assert door.receive(chain, sender=DAN) is None
+    assert door.reception.dropped[DAN] == 1
+
+
+def test_a_witness_on_its_own_is_not_heard() -> None:
+    assert Door().receive(witness(BOB), sender=BOB) is None
+
+
+def test_a_view_comes_from_its_signer_as_every_message_does() -> None:
+    assert Door().receive(VIEW, sender=ALICE) == ev.MessageReceived(VIEW)
+
+
+def test_a_certificate_is_as_good_as_its_signatures() -> None:
+    door = Door()
+    words = tuple(sign(b"it", peer, Stage.DECIDED) for peer in (ALICE, BOB))
+    event = door.receive(Certificate(b"record", words), sender=DAN)
+    assert event == ev.CertificateReceived(b"record", words)
+    forged = sign(b"it", CLEO, Stage.DECIDED, good=False)
+    assert door.receive(Certificate(b"record", (*words, forged)), sender=DAN) is None
+
+
+def test_a_peer_may_pass_on_only_so_much_until_the_next_record() -> None:
+    door = Door()
+    link, proof = Chain(VIEW, (witness(BOB),)), Certificate(b"", ())
+    taken = [door.receive(link if place % 2 else proof) is not None for place in range(300)]
+    assert 4 * PEERS < sum(taken) < 200
+    assert door.receive(link, BOB) is not None
+    assert door.receive(SetRequest(HEAD, Stage.COMMIT)) is not None
+    door.reception.decided()
+    assert door.receive(link) is not None
+
+
+# --- bytes and tensors ----------------------------------------------------------------------------
 
 
 @given(st.binary(max_size=300))

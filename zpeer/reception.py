@@ -13,19 +13,23 @@ from zpeer import events as ev
 from zpeer.errors import WireError
 from zpeer.ids import DIGEST_SIZE, NOTHING, Digest, PeerId
 from zpeer.parts import Bulk
-from zpeer.relays import BlobRequest, Proof, Relay, SetReply, SetRequest
-from zpeer.signed import Signed
+from zpeer.relays import (
+    BlobRequest,
+    Certificate,
+    Chain,
+    ProofReply,
+    Relay,
+    SetReply,
+    SetRequest,
+)
+from zpeer.signed import Signed, Stage
 from zpeer.worker import Arrival
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from zpeer.events import Event
-
-SIGNATURES_REMEMBERED = 4096
-"""Signatures known to be good: the sets that peers show each other are mostly what one holds
-already.
-"""
+    from zpeer.signed import Statement
 
 
 def make_header(kind: Bulk, head: Digest = NOTHING) -> bytes:
@@ -44,22 +48,23 @@ def read_header(header: bytes) -> tuple[Bulk, Digest]:
 class Reception:
     """One peer's door.
 
-    `verify` says whether a signed message's sender signed it; `decode` raises WireError;
-    of one sender's tensors so many bytes may wait for the worker.
+    `verify` says whether a signed message's sender signed it, and is asked again for what comes
+    again; `decode` raises WireError; of one sender's tensors so many bytes may wait for the worker.
     """
 
     def __init__(
         self,
         peers: int,
-        verify: Callable[[Signed], bool],
+        verify: Callable[[Signed | Statement], bool],
         decode: Callable[[bytes], Signed | Relay],
         tensor_bytes_max: int,
     ) -> None:
         self._verify = verify
         self._decode = decode
-        self._good: dict[tuple[Digest, bytes], None] = {}
         self._requests: Counter[PeerId] = Counter()
-        self._requests_max = 8 * peers + peers**2
+        self._requests_max = 24 + 8 * peers + peers**2
+        self._passed_on: Counter[PeerId] = Counter()
+        self._passed_on_max = 64 + 16 * peers
         self._waiting_bytes: Counter[PeerId] = Counter()
         self._waiting_bytes_max = tensor_bytes_max
         self.dropped: Counter[PeerId] = Counter()
@@ -91,45 +96,64 @@ class Reception:
         self._waiting_bytes[arrival.sender] -= arrival.size_bytes
 
     def decided(self) -> None:
-        """A record is final: everybody may ask anew."""
+        """A record is final: everybody may ask and pass on anew."""
         self._requests.clear()
+        self._passed_on.clear()
 
-    def _read(self, sender: PeerId, message: Signed | Relay) -> Event | None:
-        """None for a bad signature, and for one request too many since the last record."""
+    def _read(self, sender: PeerId, message: Signed | Relay) -> Event | None:  # noqa: PLR0911 - one table
+        """None for a bad signature, and for one too many of a kind since the last record."""
         match message:
             case Signed():
-                return self._hear(sender, message) if self._is_good(message) else None
+                return self._hear(sender, message)
             case SetReply(head=head, stage=stage, messages=messages):
-                good = all(self._is_good(signed) for signed in messages)
+                good = self._are_good(*messages)
                 return ev.SetReceived(sender, head, stage, messages) if good else None
-            case Proof(first=first, second=second):
-                good = self._is_good(first) and self._is_good(second)
-                return ev.ProofReceived(first, second) if good else None
+            case ProofReply(proof=proof):
+                good = self._are_good(proof.first, proof.second)
+                return ev.ProofReceived(proof) if good else None
             case SetRequest(head=head, stage=stage):
                 return ev.SetRequested(sender, head, stage) if self._may_ask(sender) else None
             case BlobRequest(blob=blob):
                 return ev.BlobRequested(sender, blob) if self._may_ask(sender) else None
+            case Chain(view=view, witnesses=witnesses):
+                good = self._may_pass_on(sender) and is_chain(view, witnesses)
+                good = good and self._are_good(view, *witnesses)
+                return ev.ChainReceived(view, witnesses) if good else None
+            case Certificate(record=record, messages=messages):
+                good = self._may_pass_on(sender) and self._are_good(*messages)
+                return ev.CertificateReceived(record, messages) if good else None
 
-    def _hear(self, sender: PeerId, message: Signed) -> Event:
+    def _hear(self, sender: PeerId, message: Signed) -> Event | None:
         """Anyone may pass a signed message on, for the present head alone.
 
         Kept for a head to come is only what its signer sends: another could fill the one slot that
-        an honest peer has for that with something it signed long ago.
+        an honest peer has for that with something it signed long ago. A WITNESS is heard in a chain
+        or not at all: it fills no slot.
         """
+        if message.stage is Stage.WITNESS or not self._verify(message):
+            return None
         if message.sender == sender:
             return ev.MessageReceived(message)
         return ev.SetReceived(sender, message.head, message.stage, (message,))
 
-    def _is_good(self, signed: Signed) -> bool:
-        key = (signed.body, signed.signature)
-        if key not in self._good:
-            if not self._verify(signed):
-                return False
-            self._good[key] = None
-            if len(self._good) > SIGNATURES_REMEMBERED:
-                del self._good[next(iter(self._good))]
-        return True
+    def _are_good(self, *signed: Signed | Statement) -> bool:
+        return all(self._verify(each) for each in signed)
 
     def _may_ask(self, sender: PeerId) -> bool:
         self._requests[sender] += 1
         return self._requests[sender] <= self._requests_max
+
+    def _may_pass_on(self, sender: PeerId) -> bool:
+        """Chains and certificates: an honest peer passes on two views of each peer at most, of this
+        head and the next."""
+        self._passed_on[sender] += 1
+        return self._passed_on[sender] <= self._passed_on_max
+
+
+def is_chain(view: Signed, witnesses: tuple[Signed, ...]) -> bool:
+    """Whether all witnesses sign under this very view, nobody twice and not its own signer."""
+    signers = {view.sender, *(witness.sender for witness in witnesses)}
+    return len(signers) == 1 + len(witnesses) and all(
+        (witness.stage, witness.head, witness.payload) == (Stage.WITNESS, view.head, view.body)
+        for witness in witnesses
+    )
