@@ -12,6 +12,7 @@ import tomlkit
 
 from zpeer import config
 from zpeer.errors import ConfigError
+from zpeer.genesis import Agreement
 from zpeer.identity import Identity
 from zpeer.ids import digest, number
 from zpeer.signed import PROTOCOL_VERSION
@@ -52,6 +53,7 @@ def data(peers: list[dict[str, Any]]) -> dict[str, Any]:
             "instruction_set": "AVX2",
             "gradient": DIGEST,
             "seconds": 0.5,
+            "peers_per_core": 2.0,
         },
         "parameters": {"dimension": 100, "digest": DIGEST, "file": "x.safetensors"},
         "peers": [dict(peer) for peer in peers],
@@ -71,6 +73,7 @@ def refused(data: dict[str, Any], kind: type[config.File] = config.RunFile) -> l
 def test_a_run_file_is_read_and_defaults_are_filled_in(data: dict[str, Any]) -> None:
     run = parse(data)
     assert run.run.patience == 10
+    assert run.run.agreement == "full"
     assert run.validator_policy.name == "uniform"
     assert run.aggregator.parameters == {"tau": 1.0}
     assert run.parameters_path == Path("here/x.safetensors")
@@ -97,7 +100,12 @@ def test_every_error_is_said_at_once_with_file_key_found_and_expected(data: dict
     ("change", "said"),
     [
         (lambda d: d["run"].update(agreement="slow_path"), "run.agreement"),
-        (lambda d: d["run"].update(patience=9.0), "run.patience"),
+        (lambda d: d["run"].update(patience=0.5), "run.patience: found 0.5, expected greater"),
+        (lambda d: d["run"].update(charges_max=-1), "run.charges_max"),
+        (lambda d: d["run"].update(charges_max=101), "run.charges_max"),
+        (lambda d: d["run"].update(charge_lifetime=0), "run.charge_lifetime"),
+        (lambda d: d["reference"].update(peers_per_core=0.5), "reference.peers_per_core"),
+        (lambda d: d["reference"].pop("peers_per_core"), "reference.peers_per_core: missing"),
         (lambda d: d["run"].update(protection="half"), "run.protection"),
         (lambda d: d["run"].update(protocol=PROTOCOL_VERSION + 1), "run.protocol"),
         (lambda d: d["run"].update(nonce="AB" * 32), "run.nonce"),
@@ -125,9 +133,37 @@ def test_what_cannot_be_is_refused_by_its_key(
     assert any(said in line for line in refused(data)), refused(data)
 
 
-def test_an_agreement_that_is_not_built_says_what_will_come(data: dict[str, Any]) -> None:
-    data["run"]["agreement"] = "slow_path"
-    assert "slow path" in "\n".join(refused(data))
+@pytest.mark.parametrize("protection", ["clip", "none"])
+def test_a_run_without_protection_stops_at_a_missed_deadline_and_refuses_to_agree(
+    data: dict[str, Any], protection: str
+) -> None:
+    data["run"]["protection"] = protection
+    run = parse(data)
+    assert run.run.agreement is Agreement.STOP
+    assert config.genesis(run).agreement is Agreement.STOP
+    data["run"]["agreement"] = "stop"
+    assert parse(data).id == run.id
+    data["run"]["agreement"] = "full"
+    (line,) = refused(data)
+    assert line.startswith(
+        f'here/run.toml: run.agreement: found "full" with run.protection = "{protection}", expected'
+        ' "stop"'
+    )
+
+
+def test_a_wrong_protection_is_said_alone(data: dict[str, Any]) -> None:
+    for wrong in ("half", 3, [], {}):
+        data["run"]["protection"] = wrong
+        (line,) = refused(data)
+        assert "run.protection: found" in line
+
+
+def test_a_protected_run_may_stop_at_a_missed_deadline_too(data: dict[str, Any]) -> None:
+    before = parse(data)
+    data["run"]["agreement"] = "stop"
+    after = parse(data)
+    assert config.genesis(after).agreement is Agreement.STOP
+    assert after.id != before.id
 
 
 def test_order_comments_defaults_and_numbers_alike_do_not_change_the_id(
@@ -158,7 +194,9 @@ CHANGES = [
     ("run", "steps", 11),
     ("run", "validators", 2),
     ("run", "patience", 11.0),
-    ("run", "protection", "clip"),
+    ("run", "agreement", "stop"),
+    ("run", "charges_max", 4),
+    ("run", "charge_lifetime", 10),
     ("run", "evaluate_every", 3),
     ("task", "name", "other"),
     ("task", "batch_size", 9),
@@ -188,6 +226,7 @@ CHANGES = [
     ("reference", "instruction_set", "AVX512"),
     ("reference", "gradient", "cd" * 32),
     ("reference", "seconds", 0.6),
+    ("reference", "peers_per_core", 3.0),
     ("parameters", "dimension", 101),
     ("parameters", "digest", "cd" * 32),
 ]
@@ -203,6 +242,16 @@ def test_every_shared_key_changes_the_id_and_is_named_as_what_differs(
     assert after.id != before.id
     mine, theirs = before.sections(), after.sections()
     assert [name for name in mine if theirs.get(name) != mine[name]] == [f"{section}.{key}"]
+
+
+def test_protection_changes_the_id_and_what_follows_from_it(data: dict[str, Any]) -> None:
+    before = parse(data)
+    data["run"]["protection"] = "clip"
+    after = parse(data)
+    assert after.id != before.id
+    mine, theirs = before.sections(), after.sections()
+    changed = [name for name in mine if theirs[name] != mine[name]]
+    assert changed == ["run.agreement", "run.protection"]
 
 
 def test_the_peers_and_their_order_belong_to_the_id(data: dict[str, Any]) -> None:
@@ -233,13 +282,14 @@ def test_the_genesis_is_what_the_core_needs_of_a_run(data: dict[str, Any]) -> No
     assert genesis.parameters.hex() == DIGEST
 
 
-def test_deadlines_give_gradients_room_for_peers_that_share_a_core(data: dict[str, Any]) -> None:
-    run = parse(data)
-    assert config.peers_per_core(run, cores=2) == 2
-    deadlines = config.deadlines(run, 2.0)
-    assert deadlines.stage == 10
-    assert deadlines.heavy == 10 + 10 * 0.5 * 2
-    assert config.deadlines(run, 0.1).heavy == 10 + 10 * 0.5
+def test_all_peers_compute_deadlines_from_the_run_file_alone(data: dict[str, Any]) -> None:
+    data["run"] |= {"patience": 1.5, "charges_max": 2, "charge_lifetime": 7}
+    genesis = config.genesis(parse(data))
+    assert genesis.patience == 1.5
+    assert genesis.delta == 0.25
+    assert genesis.work == 10 * 0.5 * 2.0
+    assert (genesis.charges_max, genesis.charge_lifetime) == (2, 7)
+    assert genesis.agreement is Agreement.FULL
 
 
 def test_a_file_that_is_missing_or_no_toml_is_said(tmp_path: Path) -> None:

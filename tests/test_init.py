@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 import subprocess
 import sys
@@ -14,12 +15,13 @@ from typer.testing import CliRunner
 
 from zpeer import config
 from zpeer.cli import app
+from zpeer.documents import read_document, set_key
 from zpeer.errors import ConfigError, PluginError, StartError
 from zpeer.identity import keygen, load_private
 from zpeer.ids import digest_bytes
 from zpeer.initial import read_initial, write_initial
 from zpeer.initialise import Attackers, Member, init_local, init_shared
-from zpeer.measuring import choose_block
+from zpeer.measuring import choose_block, count_peers_per_core
 from zpeer.numerics.dealing import to_bytes
 from zpeer.peerfile import join_run
 from zpeer.plugins import load_plugins
@@ -121,6 +123,7 @@ def test_what_a_run_states_of_itself_was_measured(tmp_path: Path) -> None:
     require_reference(make_trainer(run, task), parameters, run.reference)  # type: ignore[arg-type]
     assert 0 < run.limits.typical_norm < 1
     assert run.reference.seconds > 0
+    assert run.reference.peers_per_core == max(4 / (os.cpu_count() or 1), 1)
 
 
 def test_defaults_of_plugins_are_written_out_and_comments_are_kept(
@@ -187,6 +190,10 @@ def test_the_last_peers_attack_together(template: Path, tmp_path: Path) -> None:
         ({"changes": {"run.stpes": 3}}, "run.stpes: unknown key; did you mean 'steps'"),
         ({"changes": {"aggregator.tua": 3}}, "tua: unknown parameter; did you mean 'tau'"),
         ({"changes": {"steps": 3}}, "expected a key as section.key"),
+        (
+            {"changes": {"run.protection": "none", "run.agreement": "full"}},
+            'run.agreement: found "full" with run.protection = "none"',
+        ),
         ({"settings": {"recrod": "full"}}, "recrod: unknown key; did you mean 'record'"),
     ],
 )
@@ -319,6 +326,34 @@ def test_blocks_are_powers_of_two_that_give_every_part_tens_of_them(
     dimension: int, workers: int, block: int
 ) -> None:
     assert choose_block(dimension, workers) == block
+
+
+@pytest.mark.parametrize(
+    ("hosts", "cores", "expected"),
+    [
+        (["127.0.0.1"] * 16, 4, 4.0),
+        (["127.0.0.1"] * 3, 8, 1.0),
+        (["a.org", "b.org", "c.org"], 1, 1.0),
+        (["a.org", "b.org", "a.org", "b.org", "a.org"], 2, 1.5),
+    ],
+)
+def test_peers_share_a_core_where_several_are_on_one_host(
+    hosts: list[str], cores: int, expected: float
+) -> None:
+    assert count_peers_per_core(hosts, cores) == expected
+
+
+def test_peers_of_several_owners_have_a_core_each(template: Path, tmp_path: Path) -> None:
+    run = init_shared(template, tmp_path / "run", members(tmp_path / "keys", ["ann", "bob", "cat"]))
+    assert run.reference.peers_per_core == 1
+
+
+@pytest.mark.parametrize("name", ["digits", "fashion_mnist"])
+def test_a_template_that_ships_makes_runs_without_protection_too(name: str) -> None:
+    document = read_document(find_template(name))
+    set_key(document, "run.protection", "none")
+    made = config.parse(document.unwrap(), config.Template, Path("t.toml"))
+    assert made.run.agreement == "stop"
 
 
 # --- the command line -----------------------------------------------------------------------------

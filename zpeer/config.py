@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 from zpeer.errors import ConfigError
-from zpeer.genesis import Deadlines, Genesis
+from zpeer.genesis import Genesis
 from zpeer.ids import Digest, PeerId, digest
 from zpeer.settings import (
     PEERS_LEAST,
@@ -55,7 +55,7 @@ T = TypeVar("T", bound="File")
 RUN_FILE = "run.toml"
 KEYS_MAX = 64
 """Digests a greeting has room for (`transport.hello.SECTIONS_MAX`)."""
-HEAVY_GRADIENTS = 10
+WORK_GRADIENTS = 10
 """COMMIT and CHECK have room for that many gradients on every peer that shares a core."""
 ASSEMBLY_SECONDS = 300.0
 FILE_BYTES_MAX = 1 << 22
@@ -320,17 +320,9 @@ def genesis(run: RunFile) -> Genesis:
         typical_window=run.limits.typical_window,
         directions=run.limits.directions,
         protection=run.run.protection,
+        agreement=run.run.agreement,
+        patience=run.run.patience,
+        work=WORK_GRADIENTS * run.reference.seconds * run.reference.peers_per_core,
+        charges_max=run.run.charges_max,
+        charge_lifetime=run.run.charge_lifetime,
     )
-
-
-def deadlines(run: RunFile, peers_per_core: float, assembly: float = ASSEMBLY_SECONDS) -> Deadlines:
-    """Seconds for each stage: `patience`, and for COMMIT and CHECK gradients on a shared core."""
-    stage = run.run.patience
-    work = HEAVY_GRADIENTS * run.reference.seconds * max(peers_per_core, 1.0)
-    return Deadlines(stage=stage, heavy=stage + work, assembly=assembly)
-
-
-def peers_per_core(run: RunFile, cores: int) -> float:
-    """Peers that share a core of one machine, where most of the run's peers are on one host."""
-    hosts = Counter(peer.address.rpartition(":")[0] for peer in run.peers)
-    return max(hosts.values()) / max(cores, 1)

@@ -97,7 +97,7 @@ def init_local(
     make = Maker(template, directory, changes or {}, seed)
     names = [f"peer-{place}" for place in range(peers)]
     attacks = plan_attacks(make.plugins, names, attackers)
-    make.measure(peers)
+    make.measure([LOOPBACK] * peers)
     (directory / KEYS).mkdir()
     identities = [keygen(directory / KEYS / name, name).public for name in names]
     addresses = [f"{LOOPBACK}:{port}" for port in find_free_ports(peers)]
@@ -135,7 +135,7 @@ def init_shared(
     if len(members) < PEERS_LEAST:
         raise ConfigError(f"{len(members)} identities; a run needs at least {PEERS_LEAST} peers")
     make = Maker(template, directory, changes or {}, seed)
-    make.measure(len(members))
+    make.measure([member.address.rpartition(":")[0] for member in members])
     return make.write_run(members)
 
 
@@ -161,7 +161,7 @@ class Maker:
         self.directory = directory
         self.seed = seed
 
-    def measure(self, peers: int) -> None:
+    def measure(self, hosts: Sequence[str]) -> None:
         """Build the model, measure, and make the directory: what is slow or fails comes first."""
         template = self.template
         self.parameters = initial_parameters(self.task, self.seed)
@@ -171,7 +171,7 @@ class Maker:
             gradient_clip=template.optimizer.gradient_clip,
             threads=template.reference.threads,
         )
-        self.measured = measure_run(trainer, self.parameters, template, peers)
+        self.measured = measure_run(trainer, self.parameters, template, hosts)
         make_directory(self.directory)
 
     def write_run(self, members: Sequence[Member]) -> RunFile:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +17,8 @@ from zpeer.parts import Layout
 from zpeer.trainer import environment
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from zpeer.config import Template
     from zpeer.interfaces import Float32
     from zpeer.trainer import Trainer
@@ -29,10 +33,13 @@ DIGITS = 6
 
 
 def measure_run(
-    trainer: Trainer, parameters: Float32, template: Template, peers: int
+    trainer: Trainer, parameters: Float32, template: Template, hosts: Sequence[str]
 ) -> dict[str, dict[str, Any]]:
-    """The measured keys of [limits], [reference] and [parameters], by section."""
-    limits = template.limits
+    """The measured keys of [limits], [reference] and [parameters], by section.
+
+    `hosts`: where each peer runs.
+    """
+    limits, peers = template.limits, len(hosts)
     workers = peers - min(template.run.validators, (peers - 1) // 2)
     block = limits.block or choose_block(len(parameters), workers)
     layout = Layout(len(parameters), block, workers)
@@ -45,6 +52,7 @@ def measure_run(
             "instruction_set": here.instruction_set,
             "gradient": trainer.reference_digest(parameters).hex(),
             "seconds": round(trainer.reference_seconds(parameters), DIGITS),
+            "peers_per_core": count_peers_per_core(hosts, os.cpu_count() or 1),
         },
         "parameters": {
             "dimension": len(parameters),
@@ -52,6 +60,12 @@ def measure_run(
             "file": PARAMETERS_FILE,
         },
     }
+
+
+def count_peers_per_core(hosts: Sequence[str], cores: int) -> float:
+    """Peers that share a core on the host with most of them, taken to have `cores`; at least 1."""
+    most = max(Counter(hosts).values())
+    return max(round(most / cores, DIGITS), 1.0)
 
 
 def choose_block(dimension: int, workers: int) -> int:

@@ -7,12 +7,11 @@ machine's gradients are the run's.
 
 from __future__ import annotations
 
-import os
 import secrets
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from zpeer.assembly import Ingredients, Numerics
-from zpeer.config import PeerFile, RunFile, deadlines, genesis, load_peer, load_run, peers_per_core
+from zpeer.config import PeerFile, RunFile, genesis, load_peer, load_run
 from zpeer.errors import ConfigError, StartError
 from zpeer.gradients import Gradients
 from zpeer.identity import Identity, load_private
@@ -77,7 +76,7 @@ def prepare(path: Path) -> Prepared:
     plugins = load_plugins((*run.plugin_paths, *file.plugin_paths))
     plugins.require_choices(run)
     trainer = make_trainer(run, cast("Task", plugins.choose(Kind.TASK, run.task)))
-    shared = make_ingredients(run, plugins, file.assembly)
+    shared = make_ingredients(run, plugins)
     require_reference(trainer, shared.parameters, run.reference)
     return Prepared(
         file=file,
@@ -115,9 +114,8 @@ def require_unused(file: PeerFile, run: RunFile) -> None:
         )
 
 
-def make_ingredients(run: RunFile, plugins: Plugins, assembly_s: float) -> Ingredients:
+def make_ingredients(run: RunFile, plugins: Plugins) -> Ingredients:
     """What all peers of a run have alike."""
-    core = os.cpu_count() or 1
     optimizer, steps = run.optimizer, run.run.steps
     return Ingredients(
         genesis=genesis(run),
@@ -125,7 +123,6 @@ def make_ingredients(run: RunFile, plugins: Plugins, assembly_s: float) -> Ingre
         aggregator=cast("Aggregator", plugins.choose(Kind.AGGREGATOR, run.aggregator)),
         policy=cast("ValidatorPolicy", plugins.choose(Kind.VALIDATOR_POLICY, run.validator_policy)),
         limits=WireLimits(len(run.peers), run.limits.directions),
-        deadlines=deadlines(run, peers_per_core(run, core), assembly_s),
         make_optimizer=lambda: make_optimizer(run),
         learning_rate=lambda step: learning_rate(
             optimizer.schedule, optimizer.learning_rate, step, steps, optimizer.warmup
@@ -147,8 +144,8 @@ def make_log_header(run: RunFile, shared: Ingredients, me: PeerId) -> Header:
     aggregator, policy = run.aggregator, run.validator_policy
     return make_header(
         shared.genesis,
-        shared.deadlines,
         me,
+        keys=shared.keys,
         aggregator=choose(aggregator.name, aggregator.parameters, shared.aggregator),
         policy=choose(policy.name, policy.parameters, shared.policy),
     )

@@ -8,24 +8,29 @@ from __future__ import annotations
 
 import re
 from functools import cached_property
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
     AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
 
 from zpeer.addresses import PORT_MAX, read_address
 from zpeer.errors import IdentityError
-from zpeer.genesis import Protection
+from zpeer.genesis import Agreement, Protection
 from zpeer.identity import PublicIdentity, verified
 from zpeer.signed import PROTOCOL_VERSION
 
-PATIENCE_LEAST = 10.0
+PATIENCE_LEAST = 0.6
+"""A message then has a tenth of a second: less is lost to scheduling on a busy machine."""
+CHARGES_MOST = 100
+"""Charges of every pair stand in each record."""
+UNPROTECTED = (Protection.CLIP, Protection.NONE)
 PEERS_LEAST = 3
 """Below three peers a run stops (protocol, section 1)."""
 ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+):(\d{1,5})")
@@ -143,19 +148,36 @@ class RunKeys(Section):
     validators: int = Field(default=1, ge=1)
     """m: peers that check instead of compute in a step, at most (n-1)/2 in force."""
     protection: Annotated[Protection, Field(strict=False)] = Protection.FULL
-    agreement: str = "stop"
-    patience: float = Field(default=PATIENCE_LEAST, ge=PATIENCE_LEAST)
-    """Least seconds a stage is given."""
+    agreement: Annotated[Agreement, Field(strict=False)] = Agreement.FULL
+    """What becomes of an attempt in which something is missing: `full` goes on without who is at
+    fault, `stop` ends the run at the first missed deadline. Without protection always `stop`."""
+    patience: float = Field(default=10.0, ge=PATIENCE_LEAST)
+    """Least seconds a stage is given: the one key for slow networks. A message between honest peers
+    must arrive within a sixth of it."""
+    charges_max: int = Field(default=3, ge=0, le=CHARGES_MOST)
+    """Disputes that nobody can judge which a pair of peers may have; one more and both leave."""
+    charge_lifetime: int = Field(default=1000, ge=1)
+    """Counted steps after which such a dispute is forgotten."""
     evaluate_every: int = Field(default=10, ge=0)
     """Steps between evaluations on held-out samples; 0 for none."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in_agreement(cls, data: Any) -> Any:
+        """Where nothing is checked, nobody can be told to leave."""
+        if isinstance(data, dict) and data.get("protection") in UNPROTECTED:
+            return {"agreement": Agreement.STOP, **data}
+        return data
+
     @field_validator("agreement")
     @classmethod
-    def _require_stop(cls, value: str) -> str:
-        if value != "stop":
+    def _require_protection(cls, value: Agreement, info: ValidationInfo) -> Agreement:
+        protection = info.data.get("protection", Protection.FULL)
+        if value is Agreement.FULL and protection in UNPROTECTED:
             raise ValueError(
-                f'found {value!r}, expected "stop": the run stops at the first missed deadline. '
-                "Agreement in trouble (calls and the slow path, protocol, section 5) comes later"
+                f'found "full" with run.protection = "{protection}", expected "stop": where '
+                "nothing is checked a run ends at the first missed deadline. Leave run.agreement "
+                'out, or set run.protection = "full"'
             )
         return value
 
@@ -220,7 +242,10 @@ class ReferenceSection(ReferenceKeys):
     gradient: Hex32
     """Digest of reference gradients at the initial parameters."""
     seconds: NotNegative
-    """What one took when the run was made: deadlines of COMMIT and CHECK come from it."""
+    """What one took when the run was made: COMMIT and CHECK, in which gradients are computed, get
+    more time by it."""
+    peers_per_core: float = Field(ge=1)
+    """Peers that share a core, where several of the run are on one host."""
 
 
 class ParameterSection(Section):
