@@ -1,8 +1,8 @@
 """Who leaves, by what all honest peers share (section 3): the CHECK set and the sets before it.
 
-Findings are applied before anything else. Then the faults that all saw, in stage order; then failed
-sums; then the new accusations become matters. Every accusation is judged for itself, also those of
-a peer that is itself banned in that attempt.
+Findings are applied before anything else. Then the faults that all saw, in stage order; proofs and
+claims that the CHECKs bring; failed sums; then the new accusations become matters. Every accusation
+is judged for itself, also those of a peer that is itself banned in that attempt.
 """
 
 from __future__ import annotations
@@ -10,18 +10,29 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from zpeer.core.bodies import judged_matters
+from zpeer.core.broadcast import faulty_max
+from zpeer.core.call import read_view
+from zpeer.core.claims import charge, find_contentious, find_eliminated, find_overclaimed
+from zpeer.core.convict import find_fault, get_culprit
 from zpeer.core.faulty import get_valid
 from zpeer.core.limits import lower_median
 from zpeer.core.verify import get_stated
 from zpeer.faults import FaultKind, is_ban
 from zpeer.ids import NOTHING, PeerId
 from zpeer.messages import Accusation, Check, Guilt
+from zpeer.proofs import Equivocation
 from zpeer.record import Departure, Draw, Matter, Outcome
 from zpeer.signed import Stage
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
     from zpeer.core.context import Context
     from zpeer.core.state import Attempt
+    from zpeer.ids import Digest
+    from zpeer.messages import View
+    from zpeer.proofs import Proof
+    from zpeer.signed import Signed
 
 AGE_MAX = 3
 """Records with a CHECK set after which an undecided matter falls."""
@@ -31,21 +42,19 @@ SHIELDS = (FaultKind.PART_NOT_FINITE, FaultKind.WRONG_PROJECTION)
 class Judgement:
     """What one CHECK set leads to."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, checks: dict[PeerId, Check]) -> None:
         self.context = context
         self.attempt = context.attempt
         self.base = self.attempt.base
-        self.checks: dict[PeerId, Check] = {}
-        for peer in self.base.roster:
-            check = get_valid(context, self.attempt, Stage.CHECK, peer)
-            if isinstance(check, Check):
-                self.checks[peer] = check
+        self.checks = checks
+        """Valid ones, in roster order."""
         self.departures: list[Departure] = []
         self.matters: list[Matter] = []
         self.reopened: list[Draw] = []
         self.disbelieved: set[PeerId] = set()
         """Whose accusation proved false or fell."""
         self.delta_floor = self.base.delta_floor
+        self.charges = self.base.charges
 
     def depart(self, departure: Departure) -> None:
         """The first reason a peer stands, but a ban overrides a removal; who has left can still be
@@ -58,6 +67,10 @@ class Judgement:
                     self.departures[place] = departure
                 return
         self.departures.append(departure)
+
+    def is_leaving(self, peer: PeerId) -> bool:
+        """Whether this record bans or removes the peer."""
+        return any(departure.peer == peer for departure in self.departures)
 
     def is_banned(self, peer: PeerId) -> bool:
         """Whether this record bans the peer."""
@@ -72,15 +85,102 @@ class Judgement:
 
 def adjudicate(context: Context) -> Judgement:
     """Judge the attempt whose CHECK set is complete."""
-    judgement = Judgement(context)
+    judgement = Judgement(context, get_checks(context))
     apply_findings(judgement)
     for departure in judgement.attempt.departures:
         judgement.depart(departure)
+    for check in judgement.checks.values():
+        apply_proofs(judgement, check.proofs)
+    settle_late_views(judgement)
     blame_sums(judgement)
     open_matters(judgement)
     drop_moot(judgement)
     open_draws_of_removed(judgement)
     return judgement
+
+
+def get_checks(context: Context) -> dict[PeerId, Check]:
+    """The valid CHECKs, in roster order."""
+    checks = {}
+    for peer in context.attempt.base.roster:
+        check = get_valid(context, context.attempt, Stage.CHECK, peer)
+        if isinstance(check, Check):
+            checks[peer] = check
+    return checks
+
+
+# --- proofs and claims ----------------------------------------------------------------------------
+
+
+def apply_proofs(judgement: Judgement, proofs: Iterable[Proof]) -> None:
+    """Ban whom a proof convicts. One that proves nothing is passed over: it costs nobody
+    anything."""
+    for proof in proofs:
+        fault = find_fault(judgement.context, proof)
+        culprit = get_culprit(proof) if fault is not None else None
+        if fault is not None and culprit in judgement.base.roster:
+            judgement.attempt.convictions.setdefault(culprit, proof)
+            judgement.depart(Departure(culprit, fault, get_head(proof)))
+
+
+def get_head(proof: Proof) -> Digest:
+    """The attempt in which it was done."""
+    return proof.first.head if isinstance(proof, Equivocation) else proof.messages[0].head
+
+
+def settle_late_views(judgement: Judgement) -> None:
+    """Settle the views of the last attempt that was committed all the same: no call is free. Each
+    signer's once, for this is the only record that does so."""
+    context = judgement.context
+    past = context.find_attempt(judgement.base.checked)
+    if past is None:
+        return
+    views: dict[PeerId, dict[Digest, Signed]] = {}
+    for check in judgement.checks.values():
+        for signed in check.views:
+            is_of_it = (signed.stage, signed.head) == (Stage.VIEW, past.base.head)
+            if is_of_it and context.verify(signed) and read_view(context, past, signed):
+                views.setdefault(signed.sender, {})[signed.body] = signed
+    ordered = [
+        signed for peer in past.base.roster for _, signed in sorted(views.get(peer, {}).items())
+    ]
+    settle_claims(judgement, past, settle_views(judgement, past, ordered))
+
+
+def settle_views(
+    judgement: Judgement, past: Attempt, views: Sequence[Signed]
+) -> dict[PeerId, View]:
+    """Ban who signed two, and whom proofs convict; settle the claims of the others, whose views are
+    given back."""
+    single: dict[PeerId, View] = {}
+    for peer in past.base.roster:
+        signed = [each for each in views if each.sender == peer]
+        read = [read_view(judgement.context, past, each) for each in signed]
+        for view in read:
+            apply_proofs(judgement, view.proofs if view else ())
+        if len(signed) > 1:
+            proof = Equivocation(signed[0].statement, signed[1].statement)
+            apply_proofs(judgement, (proof,))
+        elif read and read[0]:
+            single[peer] = read[0]
+    return single
+
+
+def settle_claims(judgement: Judgement, past: Attempt, views: Mapping[PeerId, View]) -> None:
+    """Section 5, *Settling claims*: removed is who is claimed by more than F or claims more than F;
+    every other pair is charged once; a pair over its limit leaves, and who has too many."""
+    head = past.base.head
+    claims = {peer: view.claims for peer, view in views.items()}
+    limit = faulty_max(len(past.base.roster))
+    for peer, fault in find_overclaimed(claims, limit).items():
+        judgement.depart(Departure(peer, fault, head))
+    here = [peer for peer in judgement.base.roster if not judgement.is_leaving(peer)]
+    judgement.charges = charge(judgement.base.charges, claims, here, judgement.base.counted)
+    for first, second in find_eliminated(judgement.charges, judgement.context.genesis.charges_max):
+        judgement.depart(Departure(first, FaultKind.PAIR_ELIMINATED, head, second))
+        judgement.depart(Departure(second, FaultKind.PAIR_ELIMINATED, head, first))
+    for peer in find_contentious(judgement.charges, limit):
+        judgement.depart(Departure(peer, FaultKind.CHARGED_WITH_MOST, head))
 
 
 # --- matters that were open -----------------------------------------------------------------------
@@ -250,7 +350,8 @@ def open_draws_of_removed(judgement: Judgement) -> None:
     It may lie some attempts back, while its peer validated; never further than tensors are held.
     """
     state = judgement.context.state
-    recent = [judgement.attempt, *(state.past[head] for head in reversed(state.bulk))]
+    attempts = [judgement.attempt, *(state.past[head] for head in reversed(state.bulk))]
+    recent = [past for past in attempts if Stage.COMMIT in past.sets]
     for departure in judgement.departures:
         worked = [past for past in recent if departure.peer in past.base.workers]
         if worked and not is_ban(departure.fault):

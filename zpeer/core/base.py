@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from zpeer.genesis import Genesis
     from zpeer.ids import Digest
     from zpeer.interfaces import Aggregator
-    from zpeer.record import Draw, Matter
+    from zpeer.record import Charge, Draw, Matter
 
 
 def make_first_base(genesis: Genesis, aggregator: Aggregator) -> Base:
@@ -44,6 +44,9 @@ def make_first_base(genesis: Genesis, aggregator: Aggregator) -> Base:
         typical=genesis.typical_norm,
         typical_window=(),
         delta_floor=0.0,
+        checked=NOTHING,
+        charges=(),
+        durations=(),
     )
 
 
@@ -70,6 +73,9 @@ def make_next_base(genesis: Genesis, aggregator: Aggregator, record: Record) -> 
         typical=record.typical,
         typical_window=record.typical_window,
         delta_floor=record.delta_floor,
+        checked=record.checked,
+        charges=record.charges,
+        durations=record.durations,
     )
 
 
@@ -93,6 +99,9 @@ def spread(
     typical: float,
     typical_window: tuple[float, ...],
     delta_floor: float,
+    checked: Digest,
+    charges: tuple[Charge, ...],
+    durations: tuple[float, ...],
 ) -> Base:
     """Add what follows: who works, and the limits of every part."""
     closing = counted >= genesis.steps
@@ -121,4 +130,7 @@ def spread(
         delta_floor=delta_floor,
         radii=scale(aggregator.radius(typical), layout),
         delta_max=scale(delta, layout),
+        checked=checked,
+        charges=charges,
+        durations=durations,
     )

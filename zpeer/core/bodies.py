@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from zpeer.faults import FaultKind
 from zpeer.ids import NOTHING
 from zpeer.messages import Aggregated, Check, Commit, Guilt, Message, Projections
+from zpeer.signed import STEP_STAGES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -134,8 +135,9 @@ def problem_of_check(message: Check, sender: PeerId, shape: Shape) -> str:
     duty = shape.base.duty_of(sender)
     if [(r.target, r.attempt) for r in message.reports] != [(d.target, d.attempt) for d in duty]:
         return "its reports are not those on its draws"
-    if not all(0 <= seconds <= SECONDS_MAX for seconds in message.durations):
-        return "a duration is impossible"
+    seconds = message.durations
+    if len(seconds) != len(STEP_STAGES) or not all(0 <= each <= SECONDS_MAX for each in seconds):
+        return "its durations are not those of the stages"
     return problem_of_accusations(message, sender, shape)
 
 

@@ -1,7 +1,8 @@
 """CHECK: the second secret is opened, and everybody says what it has seen.
 
 Accusations by owners of parts (V1), reports and accusations by validators, accusations of reports
-by their targets, and findings on the matters of the record this attempt builds on.
+by their targets, and findings on the matters of the record this attempt builds on; how long each
+stage took; and what calls left to settle: views and proofs.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from zpeer.core.aggregate import find_unusable_parts, get_committed
 from zpeer.core.bodies import judged_matters
+from zpeer.core.call import read_view
 from zpeer.core.faulty import get_reports, get_valid, judge_bodies, note
 from zpeer.core.judge import (
     compute_pull,
@@ -23,6 +25,7 @@ from zpeer.core.judge import (
 )
 from zpeer.core.mprng import compute_secret_beacon, compute_share
 from zpeer.core.reveal import get_share
+from zpeer.core.schedule import compute_allowance
 from zpeer.core.thresholds import ACCUSED, BLAMED, distance
 from zpeer.core.verify import get_stated
 from zpeer.effects import SendBlob
@@ -32,10 +35,12 @@ from zpeer.signed import Stage
 
 if TYPE_CHECKING:
     from zpeer.core.context import Context
-    from zpeer.core.state import Arrival
+    from zpeer.core.state import Arrival, Attempt
     from zpeer.ids import PeerId
     from zpeer.messages import Message
+    from zpeer.proofs import Proof
     from zpeer.record import Draw
+    from zpeer.signed import Signed
 
 BYTES_WAIT = 1 / 3
 """Share of the stage's time after which missing bytes are named as lacking."""
@@ -58,7 +63,7 @@ class CheckStage:
         attempt = context.attempt
         if not are_recomputed(context):
             return None
-        late = context.now >= attempt.entered + BYTES_WAIT * context.deadlines.heavy
+        late = context.now >= find_bytes_end(context)
         findings = [find(context, m, late=late) for m in judged_matters(attempt.base.matters)]
         found = tuple(finding for finding in findings if finding is not None)
         if len(found) < len(findings):
@@ -72,7 +77,9 @@ class CheckStage:
             accusations=(*accuse_workers(context), *accusations, *accused_reports),
             findings=found,
             reports=reports,
-            durations=tuple(attempt.durations[:4]),
+            durations=tuple(context.state.durations),
+            views=collect_late_views(context),
+            proofs=collect_proofs(context),
         )
 
     @staticmethod
@@ -88,6 +95,7 @@ class CheckStage:
         """Wrong secrets and invalid bodies cost their owners the place, but do not void the
         step."""
         attempt = context.attempt
+        attempt.departures_before_check = len(attempt.departures)
         judge_bodies(context, Stage.CHECK, voids=False)
         secrets = []
         for peer in attempt.base.roster:
@@ -105,6 +113,36 @@ class CheckStage:
     def awaited(context: Context) -> list[str]:
         """What of my own is missing."""
         return [] if are_recomputed(context) else ["my recomputations"]
+
+
+def find_bytes_end(context: Context) -> float:
+    """Until when bytes that matters rest on are waited for: early enough to say what is lacking."""
+    attempt = context.attempt
+    seconds = compute_allowance(context.genesis, attempt.base.durations, Stage.CHECK)
+    return attempt.entered + BYTES_WAIT * seconds
+
+
+def collect_late_views(context: Context) -> tuple[Signed, ...]:
+    """Views of the last attempt that was committed all the same, with a claim or a proof."""
+    past = context.find_attempt(context.attempt.base.checked)
+    if past is None:
+        return ()
+    held = [signed for peer in past.base.roster for signed in past.views.get(peer, ())]
+    telling = [signed for signed in held if is_telling(context, past, signed)]
+    return tuple(telling[: context.limits.peers])
+
+
+def is_telling(context: Context, past: Attempt, signed: Signed) -> bool:
+    """Whether there is anything to settle in a view, or its signer has another."""
+    view = read_view(context, past, signed)
+    several = len(past.views.get(signed.sender, ())) > 1
+    return view is not None and bool(view.claims or view.proofs or several)
+
+
+def collect_proofs(context: Context) -> tuple[Proof, ...]:
+    """What convicts peers that are still here."""
+    proofs = context.state.proofs
+    return tuple(proofs[peer] for peer in context.attempt.base.roster if peer in proofs)
 
 
 def are_recomputed(context: Context) -> bool:
@@ -211,9 +249,12 @@ def may_blame(context: Context, owner: PeerId, draw: Draw, part: int) -> bool:
 
 def accuse_reports(context: Context) -> tuple[Accusation, ...]:
     """As a target: validators whose report on me does not follow from my gradient."""
-    accusations = []
+    accusations: list[Accusation] = []
+    before = context.find_attempt(context.attempt.base.checked)
+    if before is None:
+        return ()
     for validator, target, attempt, gradient in sorted(get_reports(context)):
-        expected = context.state.expected_reports.get(attempt + validator)
+        expected = before.expected_reports.get(attempt + validator)
         gone = validator not in context.attempt.base.roster
         if target == context.me and not gone and expected not in (None, gradient):
             accusations.append(

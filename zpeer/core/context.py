@@ -8,23 +8,23 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 from zpeer.effects import Broadcast, Stop
-from zpeer.genesis import Protection
+from zpeer.genesis import Agreement, Protection
 from zpeer.ids import short
 from zpeer.parts import Layout
-from zpeer.signed import Stage
+from zpeer.signed import STEP_STAGES, Stage
 from zpeer.wire import decode_payload, encode_payload
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from zpeer.core.state import Attempt, State
     from zpeer.effects import Effect
     from zpeer.faults import FaultKind
-    from zpeer.genesis import Deadlines, Genesis
+    from zpeer.genesis import Genesis
     from zpeer.ids import Digest, PeerId
     from zpeer.interfaces import Aggregator, ValidatorPolicy
     from zpeer.messages import Message
-    from zpeer.signed import Signed
+    from zpeer.signed import Signed, Statement
     from zpeer.wire import WireLimits
 
 UNPROTECTED_STAGES = (Stage.COMMIT, Stage.AGGREGATED, Stage.VERDICT)
@@ -70,7 +70,7 @@ class Context:
         aggregator: Aggregator,
         policy: ValidatorPolicy,
         limits: WireLimits,
-        deadlines: Deadlines,
+        verify: Callable[[Signed | Statement], bool],
         state: State,
     ) -> None:
         self.genesis = genesis
@@ -78,11 +78,14 @@ class Context:
         self.aggregator = aggregator
         self.policy = policy
         self.limits = limits
-        self.deadlines = deadlines
+        self.verify = verify
+        """Whether a signature inside a message is its sender's: a pure function of public keys."""
         self.state = state
         self.is_protected = genesis.protection is Protection.FULL
         """Whether anything is checked at all."""
-        self.stages = tuple(Stage) if self.is_protected else UNPROTECTED_STAGES
+        self.is_agreeing = self.is_protected and genesis.agreement is Agreement.FULL
+        """Whether there is a slow path, or a stop at the first missed deadline."""
+        self.stages = STEP_STAGES if self.is_protected else UNPROTECTED_STAGES
         """The stages of every attempt of this run."""
         self.now = 0.0
         self.effects: list[Effect] = []

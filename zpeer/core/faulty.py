@@ -35,10 +35,10 @@ def make_shape(context: Context, attempt: Attempt) -> Shape:
 
 
 def get_reports(context: Context) -> frozenset[tuple[PeerId, PeerId, Digest, Digest]]:
-    """The reports of the attempt before: what their targets may accuse now."""
-    if not context.state.order:
+    """The reports of the last CHECK set that stands in a record: what their targets may accuse."""
+    before = context.find_attempt(context.attempt.base.checked)
+    if before is None:
         return frozenset()
-    before = context.state.past[context.state.order[-1]]
     return frozenset(
         (signed.sender, report.target, report.attempt, report.gradient)
         for signed in before.members(Stage.CHECK)

@@ -10,13 +10,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from zpeer.core.aggregate import find_missing_parts, get_committed
 from zpeer.core.bodies import judged_matters
 from zpeer.core.faulty import get_valid
 from zpeer.core.mprng import compute_batch_seed
 from zpeer.core.state import Arrival
 from zpeer.core.thresholds import BLAME_UPHELD, UPHELD, compute_sum_tolerance, distance
-from zpeer.core.verify import get_stated
+from zpeer.core.verify import find_missing_results, get_result, get_stated
 from zpeer.effects import (
+    Place,
     ProjectBlob,
     Recompute,
     Release,
@@ -27,6 +29,7 @@ from zpeer.effects import (
 from zpeer.faults import FaultKind
 from zpeer.ids import NOTHING, Digest, PeerId, number
 from zpeer.messages import Check, Commit, Finding, Guilt
+from zpeer.parts import Bulk
 from zpeer.signed import Stage
 
 if TYPE_CHECKING:
@@ -104,12 +107,12 @@ def request_recomputations(context: Context) -> None:
 def note_expected_reports(context: Context) -> None:
     """Remember what the validators that drew me must report."""
     recomputed = context.attempt.recomputed
-    context.state.expected_reports = {}
+    expected = context.attempt.expected_reports = {}
     for plan in plan_recomputations(context):
         result = recomputed.get(plan.attempt + plan.target)
         if plan.target == context.me and result is not None:
             for validator, report in zip(plan.validators, result.reports, strict=True):
-                context.state.expected_reports[plan.attempt + validator] = report
+                expected[plan.attempt + validator] = report
 
 
 # --- published bytes ------------------------------------------------------------------------------
@@ -347,17 +350,40 @@ def is_quiet(context: Context, past: Attempt, owner: PeerId, worker: PeerId, par
 
 
 def on_blob(context: Context, blob: Digest, arrival: Arrival) -> None:
-    """Keep published bytes if they are of use; else let the shell drop them."""
+    """Keep bytes if they are of use; else let the shell drop them."""
+    place_bytes(context, blob, arrival)
     if is_wanted(context, blob):
         context.state.blobs[blob] = arrival
     else:
         context.emit(Release(heads=(), parameters=(), blobs=(blob,)))
 
 
+def place_bytes(context: Context, blob: Digest, arrival: Arrival) -> None:
+    """Put bytes that I asked for where a PART or RESULT is missing."""
+    attempt = context.attempt
+    head, part = attempt.base.head, attempt.base.part_of(context.me)
+    for worker in find_missing_parts(context) if part >= 0 else ():
+        if get_committed(context, worker, part) == blob:
+            attempt.parts[worker] = arrival
+            context.emit(Place(head=head, kind=Bulk.PART, sender=worker, blob=blob))
+    for owner in find_missing_results(context):
+        if get_result(context, attempt, owner) == blob:
+            attempt.results[owner] = arrival
+            context.emit(Place(head=head, kind=Bulk.RESULT, sender=owner, blob=blob))
+
+
 def on_blob_requested(context: Context, event: BlobRequested) -> None:
-    """Pass on published bytes, once to each who asks."""
+    """Pass on bytes, once to each who asks."""
     mark = event.digest + event.peer
     state = context.state
-    if event.digest in state.blobs and mark not in state.blob_answers:
+    if mark not in state.blob_answers and holds(context, event.digest):
         state.blob_answers.add(mark)
         context.emit(SendBlob(digest=event.digest, to=(event.peer,)))
+
+
+def holds(context: Context, blob: Digest) -> bool:
+    """Whether these bytes are here: published, a part of my own, or a RESULT."""
+    attempt = context.attempt
+    results = [arrival.digest for arrival in attempt.results.values()]
+    mine = (*(attempt.own_parts or ()), attempt.own_result)
+    return blob in context.state.blobs or blob in mine or blob in results

@@ -12,17 +12,21 @@ from typing import TYPE_CHECKING, assert_never
 import msgspec
 
 from zpeer import events
-from zpeer.core import broadcast, judge, step
+from zpeer.core import early, judge, receive, step
+from zpeer.core.asking import on_set_requested
 from zpeer.core.context import Context, encode
 from zpeer.core.state import Arrival, State
 from zpeer.ids import number
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from zpeer.effects import Effect
     from zpeer.events import Event
-    from zpeer.genesis import Deadlines, Genesis
+    from zpeer.genesis import Genesis
     from zpeer.ids import Digest, PeerId
     from zpeer.interfaces import Aggregator, ValidatorPolicy
+    from zpeer.signed import Signed, Statement
     from zpeer.wire import WireLimits
 
 
@@ -37,7 +41,7 @@ class Core:
         aggregator: Aggregator,
         policy: ValidatorPolicy,
         limits: WireLimits,
-        deadlines: Deadlines,
+        verify: Callable[[Signed | Statement], bool],
     ) -> None:
         self._context = Context(
             genesis,
@@ -45,7 +49,7 @@ class Core:
             aggregator=aggregator,
             policy=policy,
             limits=limits,
-            deadlines=deadlines,
+            verify=verify,
             state=State(),
         )
 
@@ -59,12 +63,10 @@ class Core:
         aggregator: Aggregator,
         policy: ValidatorPolicy,
         limits: WireLimits,
-        deadlines: Deadlines,
+        verify: Callable[[Signed | Statement], bool],
     ) -> Core:
         """A core that goes on from a snapshot; raises msgspec.ValidationError or DecodeError."""
-        core = cls(
-            genesis, me, aggregator=aggregator, policy=policy, limits=limits, deadlines=deadlines
-        )
+        core = cls(genesis, me, aggregator=aggregator, policy=policy, limits=limits, verify=verify)
         core._context.state = msgspec.msgpack.decode(snapshot, type=State)
         return core
 
@@ -101,11 +103,15 @@ class Core:
         return context.effects
 
     def _after_the_end(self, event: Event) -> list[Effect]:
-        """Even a stopped peer shows its sets: others may need them to see who lied."""
+        """Even a stopped peer shows its sets and how it ended: others may need that to end, too."""
         context = self._context
         context.effects = []
-        if isinstance(event, events.SetRequested) and context.state.attempt is not None:
-            broadcast.on_set_requested(context, event)
+        if context.state.attempt is None:
+            return []
+        if isinstance(event, events.SetRequested):
+            on_set_requested(context, event)
+        elif isinstance(event, events.MessageReceived):
+            receive.answer_after_the_end(context, event.signed)
         return context.effects
 
 
@@ -113,31 +119,37 @@ def keep_before_the_start(context: Context, event: Event) -> None:
     """Others may be ready earlier than I: their first words are not lost."""
     match event:
         case events.MessageReceived(signed=signed):
-            broadcast.on_message(context, signed)
+            receive.on_message(context, signed)
+        case events.ChainReceived():
+            receive.on_chain(context, event)
         case events.PartArrived(head=head, sender=sender):
-            broadcast.take_arrival(context, head, sender, broadcast.KIND_PART, arrival_of(event))
+            early.take_arrival(context, head, sender, early.KIND_PART, arrival_of(event))
         case _:
             pass
 
 
-def dispatch(context: Context, event: Event) -> None:  # noqa: C901, PLR0912 - one table
+def dispatch(context: Context, event: Event) -> None:  # noqa: C901, PLR0912, PLR0915 - one table
     """Hand an event to whom it concerns."""
     attempt = context.attempt
     match event:
         case events.Started():
             pass
         case events.MessageReceived(signed=signed):
-            broadcast.on_message(context, signed)
+            receive.on_message(context, signed)
         case events.SetRequested():
-            broadcast.on_set_requested(context, event)
+            on_set_requested(context, event)
         case events.SetReceived():
-            broadcast.on_set_received(context, event)
+            receive.on_set_received(context, event)
         case events.ProofReceived():
-            broadcast.on_proof_received(context, event)
+            receive.on_proof_received(context, event)
+        case events.ChainReceived():
+            receive.on_chain(context, event)
+        case events.CertificateReceived():
+            receive.on_certificate(context, event)
         case events.PartArrived(head=head, sender=sender):
-            broadcast.take_arrival(context, head, sender, broadcast.KIND_PART, arrival_of(event))
+            early.take_arrival(context, head, sender, early.KIND_PART, arrival_of(event))
         case events.ResultArrived(head=head, sender=sender):
-            broadcast.take_arrival(context, head, sender, broadcast.KIND_RESULT, arrival_of(event))
+            early.take_arrival(context, head, sender, early.KIND_RESULT, arrival_of(event))
         case events.BlobArrived():
             judge.on_blob(context, event.digest, arrival_of(event))
         case events.BlobRequested():

@@ -16,12 +16,14 @@ from zpeer.core.verify import get_result
 from zpeer.effects import WriteEvidence
 from zpeer.faults import FaultKind, is_ban
 from zpeer.ids import NOTHING, Digest
+from zpeer.proofs import Equivocation
 from zpeer.signed import Signed, Stage
 
 if TYPE_CHECKING:
     from zpeer.core.context import Context
     from zpeer.core.state import Attempt
     from zpeer.ids import PeerId
+    from zpeer.proofs import Proof
     from zpeer.record import Departure, Matter, Record
 
 RECOMPUTED = (FaultKind.WRONG_GRADIENT, FaultKind.WRONG_REPORT, FaultKind.CONCEALED_PROJECTION)
@@ -31,8 +33,19 @@ def write_bans(context: Context, record: Record, before: tuple[Matter, ...]) -> 
     """Write evidence for every ban of a record that has become final; `before`: the matters it
     decided."""
     for departure in record.departures:
-        if is_ban(departure.fault):
-            write_evidence(context, departure, matter=find_matter(departure, before))
+        if is_ban(departure.fault) and has_proof(context, departure):
+            proof = context.attempt.convictions.get(departure.peer)
+            matter = find_matter(departure, before)
+            write_evidence(context, departure, matter=matter, proof=proof)
+
+
+def has_proof(context: Context, departure: Departure) -> bool:
+    """Whether I hold what the ban rests on. Not where others decided it and only showed me the
+    record (`resolve.py`): they write it down."""
+    attempt = context.attempt
+    if departure.fault is FaultKind.EQUIVOCATION:
+        return departure.peer in attempt.convictions
+    return not attempt.is_settled or attempt.slow is not None
 
 
 def find_matter(departure: Departure, matters: tuple[Matter, ...]) -> Matter | None:
@@ -58,10 +71,14 @@ def write_evidence(
     context: Context,
     departure: Departure,
     *,
-    messages: tuple[Signed, ...] = (),
     matter: Matter | None = None,
+    proof: Proof | None = None,
 ) -> None:
     """Collect what the fault rests on."""
+    if isinstance(proof, Equivocation):
+        write_equivocation(context, departure, proof)
+        return
+    messages = proof.messages if proof else ()
     about = matter.accusation.attempt if matter else departure.attempt
     attempt = get_attempt(context, about)
     statements = messages or collect_statements(context, departure, matter)
@@ -79,9 +96,26 @@ def write_evidence(
                 *collect_sets(context, attempt),
             ),
             messages=statements,
+            statements=(),
             blobs=collect_blobs(context, attempt, departure, matter),
             results=collect_results(context, attempt, departure),
             parameters=attempt.base.parameters if needs_parameters(matter) else NOTHING,
+        )
+    )
+
+
+def write_equivocation(context: Context, departure: Departure, proof: Equivocation) -> None:
+    """Two signatures say it all."""
+    context.emit(
+        WriteEvidence(
+            departure=departure,
+            records=(),
+            sets=(),
+            messages=(),
+            statements=(proof.first, proof.second),
+            blobs=(),
+            results=(),
+            parameters=NOTHING,
         )
     )
 
@@ -103,6 +137,8 @@ def collect_statements(
 ) -> tuple[Signed, ...]:
     """The accused's own words outside those sets: a CHECK with a false accusation or a wrong
     report; its VERDICT on the record that says that its excuse fell."""
+    if departure.fault is FaultKind.WRONG_SECRET and context.attempt.is_settled:
+        return context.attempt.views.get(departure.peer, ())
     if has_fallen(context, departure):
         signed = context.attempt.signed(Stage.VERDICT, departure.peer)
         return (signed,) if signed else ()
@@ -111,11 +147,10 @@ def collect_statements(
         FaultKind.WRONG_REPORT,
     ):
         return ()
-    order = context.state.order
-    place = order.index(matter.made)
+    said = context.state.past[matter.made]
     if departure.fault is FaultKind.WRONG_REPORT:
-        place -= 1  # the target accuses in the attempt after the one that holds the report
-    return (context.state.past[order[place]].messages[Stage.CHECK][departure.peer],)
+        said = context.state.past[said.base.checked]  # the last CHECK set holds the report
+    return (said.messages[Stage.CHECK][departure.peer],)
 
 
 def has_fallen(context: Context, departure: Departure) -> bool:
@@ -133,12 +168,12 @@ def collect_reports(
     context: Context, attempt: Attempt, departure: Departure
 ) -> tuple[tuple[Signed, ...], ...]:
     """The CHECK set of the attempt before, whose reports an invalid CHECK may speak of."""
-    order = context.state.order
-    if attempt is not context.attempt or not order:
+    before = context.find_attempt(attempt.base.checked)
+    if attempt is not context.attempt or before is None:
         return ()
     if not has_invalid(attempt, (Stage.CHECK,), departure.peer):
         return ()
-    return (context.state.past[order[-1]].members(Stage.CHECK),)
+    return (before.members(Stage.CHECK),)
 
 
 def collect_blobs(

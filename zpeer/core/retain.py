@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from zpeer.core.broadcast import HEADS_REMEMBERED
+from zpeer.core.early import HEADS_REMEMBERED
 from zpeer.core.judge import find_needed_blobs
 from zpeer.effects import Release
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from zpeer.core.context import Context
     from zpeer.ids import Digest
@@ -36,7 +36,9 @@ def retain(context: Context, record: Record) -> None:
     state.known_heads = [*state.known_heads, head][-HEADS_REMEMBERED:]
     rests = get_rests(record) | {d.attempt for d in attempt.base.draws}
     rests |= {m.accusation.attempt for m in attempt.base.matters}
-    said = find_where_said(state.order, (*attempt.base.matters, *record.matters))
+    said = find_where_said(context, (*attempt.base.matters, *record.matters))
+    said |= {record.checked, attempt.base.checked}
+    state.proofs = {peer: p for peer, p in state.proofs.items() if peer in record.roster}
     kept = [h for h in state.order if h in rests | said or h in state.order[-ATTEMPTS_REMEMBERED:]]
     state.past = {h: state.past[h] for h in kept}
     state.order = kept
@@ -50,11 +52,12 @@ def get_rests(record: Record) -> set[Digest]:
     }
 
 
-def find_where_said(order: Sequence[Digest], matters: Iterable[Matter]) -> set[Digest]:
-    """Attempts whose messages accuse, and those before them, which hold the report accused: a
-    matter that waits behind others may be old when it is decided, and evidence quotes both."""
-    places = {order.index(matter.made) for matter in matters}
-    return {order[place] for place in places | {max(0, place - 1) for place in places}}
+def find_where_said(context: Context, matters: Iterable[Matter]) -> set[Digest]:
+    """Attempts whose messages accuse, and the CHECK sets before them, which hold the report
+    accused: a matter that waits behind others may be old when it is decided, and evidence quotes
+    both."""
+    made = {matter.made for matter in matters}
+    return made | {context.state.past[head].base.checked for head in made}
 
 
 def release(context: Context, record: Record, rests: set[Digest]) -> None:

@@ -12,8 +12,9 @@ import msgspec
 
 from zpeer.events import AverageTested, BlobProjected, Projected, Recomputed
 from zpeer.ids import NOTHING, Digest, PeerId
-from zpeer.record import Departure, Draw, Matter, Outcome
-from zpeer.signed import Signed, Stage
+from zpeer.proofs import Proof
+from zpeer.record import Charge, Departure, Draw, Matter, Outcome
+from zpeer.signed import STEP_STAGES, Signed, Stage
 
 
 class Arrival(msgspec.Struct, frozen=True, array_like=True):
@@ -55,6 +56,11 @@ class Base(msgspec.Struct, frozen=True):
     """tau of every part."""
     delta_max: tuple[float, ...]
     """Delta_max of every part."""
+    checked: Digest
+    """Head of the last attempt whose CHECK set stands in a record."""
+    charges: tuple[Charge, ...]
+    durations: tuple[float, ...]
+    """Agreed seconds by stage; empty before the first counted step."""
 
     def part_of(self, peer: PeerId) -> int:
         """The part the peer owns; -1 for who is no worker."""
@@ -67,13 +73,32 @@ class Base(msgspec.Struct, frozen=True):
         return self.duties[self.validators.index(peer)]
 
 
+class SlowPath(msgspec.Struct):
+    """The agreement on views of an attempt that got stuck (`slow_path.py`)."""
+
+    joined: float
+    """Its rounds are counted from here."""
+    closed: tuple[Digest, ...] | None = None
+    """Bodies of the views I held after the first round; None before."""
+    carrier: Signed | None = None
+    """The CLOSED under which others signed that they hold all of them."""
+    voices: tuple[Signed, ...] = ()
+    """Their signatures."""
+    agreed: tuple[Signed, ...] | None = None
+    """The views all honest peers end with, in roster order; None while rounds run."""
+
+
 class Attempt(msgspec.Struct):
     """One attempt at a step, filled by what arrives."""
 
     base: Base
     stage: Stage = Stage.COMMIT
+    started: float = 0.0
+    """When I started it: all its due times are counted from here."""
     entered: float = 0.0
     """When this stage was entered."""
+    timer: float = 0.0
+    """What the timer is set to."""
     messages: dict[int, dict[PeerId, Signed]] = {}
     """First signed body by stage and sender."""
     sent: set[int] = set()
@@ -81,10 +106,28 @@ class Attempt(msgspec.Struct):
     sets: dict[int, Digest] = {}
     """Digests of complete stage sets."""
     asked: set[bytes] = set()
-    """(stage, signer) of echoes whose set was asked for."""
-    answered: set[bytes] = set()
-    """(stage, peer) of sets shown: each once."""
-    durations: list[float] = []
+    """What was asked for already (`asking.py`)."""
+    answered: dict[bytes, int] = {}
+    """(stage, peer): how often a set was shown."""
+    ahead: dict[PeerId, int] = {}
+    """Latest stage by sender, past mine: who has what I wait for. 7: it builds on the next head."""
+    ahead_since: float = 0.0
+    timed: set[int] = set()
+    """Stages whose duration is measured."""
+    views: dict[PeerId, tuple[Signed, ...]] = {}
+    """Valid VIEWs by origin: the first two."""
+    chains: dict[Digest, tuple[Signed, ...]] = {}
+    """Witnesses by the body of the view that came through them."""
+    slow: SlowPath | None = None
+    """Set when I have joined a call: I sign no stage message any more."""
+    tries: int = 0
+    """How often I have asked for what the outcome of the slow path rests on."""
+    tried: float = 0.0
+    """When I last did."""
+    candidates: dict[Digest, bytes] = {}
+    """Encoded records by head that somebody says the slow path led to."""
+    convictions: dict[PeerId, Proof] = {}
+    """Proofs that the record of this attempt acts on."""
     parts: dict[PeerId, Arrival] = {}
     """PARTs addressed to me, by worker."""
     results: dict[PeerId, Arrival] = {}
@@ -112,13 +155,19 @@ class Attempt(msgspec.Struct):
     invalid: set[bytes] = set()
     """(stage, sender) of bodies that were judged not valid."""
     departures: list[Departure] = []
-    """Faults that all see in the sets before CHECK, first one a peer."""
+    """Faults that all see in the sets, first one a peer."""
+    departures_before_check: int = 0
+    """How many of them were there before CHECK: another CHECK set may be the agreed one."""
+    expected_reports: dict[bytes, Digest] = {}
+    """H(v || my gradient) by attempt and validator: what the reports in its CHECK set must say."""
     failed_sums: list[int] = []
     averages: list[int] = []
     """Parts whose averaging a majority of norms calls into question."""
     outcome: Outcome | None = None
     verdict: bytes = b""
-    """The encoded record I arrived at."""
+    """The encoded record I arrived at; when decided, the one that was."""
+    is_settled: bool = False
+    """Whether it was decided by the slow path."""
 
     def signed(self, stage: Stage, peer: PeerId) -> Signed | None:
         """The peer's message of a stage, if it is in."""
@@ -145,9 +194,16 @@ class Early(msgspec.Struct, frozen=True):
     head: Digest
     sender: PeerId
     kind: int
-    """A stage; 10 for a PART, 11 for a RESULT."""
+    """A stage; 20 for a PART, 21 for a RESULT."""
     signed: Signed | None = None
     arrival: Arrival | None = None
+
+
+class EarlyChain(msgspec.Struct, frozen=True):
+    """A view that was passed on to me before I knew its head."""
+
+    view: Signed
+    witnesses: tuple[Signed, ...]
 
 
 class State(msgspec.Struct):
@@ -166,11 +222,14 @@ class State(msgspec.Struct):
     known_heads: list[Digest] = []
     """The last heads, so that late messages are told from early ones."""
     early: dict[bytes, Early] = {}
+    early_chains: dict[PeerId, tuple[EarlyChain, ...]] = {}
+    """By who passed them on; of one head."""
     blobs: dict[Digest, Arrival] = {}
     """Published bytes at hand."""
     blob_answers: set[bytes] = set()
     """(blob, peer) pairs answered: each once."""
-    expected_reports: dict[bytes, Digest] = {}
-    """H(v || my gradient) by attempt and validator: what the reports in the last CHECK set must
-    say."""
+    proofs: dict[PeerId, Proof] = {}
+    """What convicts a peer of the roster by its own signatures, until a record acts on it."""
+    durations: list[float] = [0.0] * len(STEP_STAGES)
+    """Seconds until the (n-f)-th message of each stage, when I last saw it in a first attempt."""
     stopped: bool = False

@@ -17,30 +17,49 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
+from zpeer.core import slow_path
 from zpeer.core.aggregate import AggregatedStage
-from zpeer.core.base import make_first_base, make_next_base
-from zpeer.core.broadcast import (
+from zpeer.core.asking import (
     ask_about_echoes,
-    compute_set_digest,
-    is_agreed,
-    is_complete,
-    take_early,
+    ask_ahead,
+    ask_everybody,
+    ask_for_bytes,
+    find_ask_time,
+    is_anybody_ahead,
 )
-from zpeer.core.check import BYTES_WAIT, CheckStage
+from zpeer.core.base import make_first_base, make_next_base
+from zpeer.core.broadcast import compute_set_digest, is_complete, says_mine
+from zpeer.core.call import describe_waiting
+from zpeer.core.check import CheckStage, find_bytes_end
 from zpeer.core.commit import CommitStage
 from zpeer.core.judge import publish_averages, request_recomputations
 from zpeer.core.proofs import write_bans
+from zpeer.core.receive import take_early
+from zpeer.core.resolve import (
+    ASK_EVERY,
+    TRIES_MAX,
+    ask_for_outcome,
+    find_outcome,
+    is_concluding,
+    is_cut_off,
+)
 from zpeer.core.retain import retain
 from zpeer.core.reveal import RevealStage
+from zpeer.core.schedule import WITH_BYTES, find_bytes_due, find_due
 from zpeer.core.state import Attempt, Base
-from zpeer.core.verdict import VerdictStage, decode_record, find_other_verdicts, get_outcome
+from zpeer.core.verdict import VerdictStage, decode_record, get_outcome
 from zpeer.core.verify import ProjectionsStage, find_missing_results
-from zpeer.effects import Decide, SetTimer, Update
+from zpeer.effects import Decide, SendSet, SetTimer, Update
 from zpeer.faults import FaultKind, is_ban, sentence
+from zpeer.messages import Decided
 from zpeer.record import Outcome
 from zpeer.signed import Stage
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from zpeer.core.context import Context, StageRules
     from zpeer.record import Record
 
@@ -52,7 +71,6 @@ STAGES: dict[Stage, type[StageRules]] = {
     Stage.CHECK: CheckStage,
     Stage.VERDICT: VerdictStage,
 }
-HEAVY = (Stage.COMMIT, Stage.CHECK)
 PEERS_MIN = 3
 
 
@@ -63,7 +81,7 @@ def start(context: Context) -> None:
 
 def begin(context: Context, base: Base) -> None:
     """Begin an attempt: old gradients are computed again while the new ones are."""
-    context.state.attempt = Attempt(base=base)
+    context.state.attempt = Attempt(base=base, started=context.now)
     enter(context, Stage.COMMIT)
     request_recomputations(context)
     publish_averages(context)
@@ -71,44 +89,51 @@ def begin(context: Context, base: Base) -> None:
 
 
 def enter(context: Context, stage: Stage) -> None:
-    """Enter a stage; its deadline runs from now."""
+    """Enter a stage."""
     attempt = context.attempt
     attempt.stage = stage
     attempt.entered = context.now
-    set_timer(context)
-
-
-def set_timer(context: Context) -> None:
-    """Wake at the deadline; in CHECK before it, when missing bytes are waited for no longer."""
-    attempt = context.attempt
-    wait = get_wait(context)
-    bytes_until = attempt.entered + BYTES_WAIT * wait
-    is_early = attempt.stage is Stage.CHECK and context.now < bytes_until
-    context.emit(SetTimer(at=bytes_until if is_early else attempt.entered + wait))
-
-
-def get_wait(context: Context) -> float:
-    """Seconds the present stage may take."""
-    is_heavy = context.attempt.stage in HEAVY
-    return context.deadlines.heavy if is_heavy else context.deadlines.stage
+    if is_anybody_ahead(attempt):
+        attempt.ahead_since = context.now
 
 
 def advance(context: Context) -> None:
     """Go as far as what has come in allows."""
-    while not context.state.stopped:
-        attempt = context.attempt
+    while not context.state.stopped and go_on(context):
+        pass
+    if not context.state.stopped:
+        set_timer(context)
+
+
+def go_on(context: Context) -> bool:
+    """One step ahead; False if there is none."""
+    attempt = context.attempt
+    is_stuck = attempt.slow is not None or is_concluding(context)
+    if not is_stuck:
         send(context)
-        if not is_through(context):
-            return
-        stage = attempt.stage
-        attempt.sets[stage] = compute_set_digest(attempt.members(stage))
-        STAGES[stage].on_set(context)
-        if stage is context.stages[-1]:
-            finish(context)
-        else:
-            enter(context, context.stages[context.stages.index(stage) + 1])
-            ask_about_echoes(context, attempt.stage)
-            request_update(context)
+    is_last = attempt.stage is context.stages[-1]
+    if is_through(context) and (is_last or not is_stuck):
+        pass_stage(context)
+        return True
+    if is_stuck:
+        return conclude(context)
+    if is_last and not context.is_agreeing:
+        stop_disagreeing(context)
+    return False
+
+
+def pass_stage(context: Context) -> None:
+    """Judge the complete set, and enter the next stage; after the last one all agree."""
+    attempt = context.attempt
+    stage = attempt.stage
+    attempt.sets[stage] = compute_set_digest(attempt.members(stage))
+    STAGES[stage].on_set(context)
+    if stage is context.stages[-1]:
+        finish(context)
+        return
+    enter(context, context.stages[context.stages.index(stage) + 1])
+    ask_about_echoes(context, attempt.stage)
+    request_update(context)
 
 
 def send(context: Context) -> None:
@@ -154,26 +179,70 @@ def request_update(context: Context) -> None:
     )
 
 
+# --- how an attempt ends --------------------------------------------------------------------------
+
+
 def finish(context: Context) -> None:
-    """All verdicts are in: equal ones make the record final, different ones end the run."""
-    others = find_other_verdicts(context)
-    if others:
-        context.stop(
-            5,
-            f"VERDICT differs from mine at {context.names(others)} in step"
-            f" {context.attempt.base.step}, attempt {context.attempt.base.attempt}:"
-            " peers do not agree on what happened",
-            tuple(others),
-        )
-        return
-    decide(context, decode_record(context.attempt.verdict))
+    """n equal verdicts make the record final. While somebody waits, all are shown them; who leaves
+    is in any case."""
+    attempt = context.attempt
+    record = decode_record(attempt.verdict)
+    is_awaited = attempt.slow is not None or bool(attempt.views)
+    verdicts = attempt.members(Stage.VERDICT)
+    for peer in context.others if context.is_agreeing else ():
+        if is_awaited or peer not in record.roster:
+            effect = SendSet(peer, attempt.base.head, Stage.VERDICT, verdicts)
+            context.emit(effect)
+    decide(context, record)
+
+
+def conclude(context: Context) -> bool:
+    """End an attempt that got stuck, as soon as its outcome is known; True if it has ended, or come
+    nearer to its end."""
+    attempt = context.attempt
+    if attempt.slow is not None:
+        slow_path.turn(context, attempt.slow)
+    if not is_concluding(context):
+        return False
+    if is_cut_off(context):
+        stop_cut_off(context, "in the slow path I heard no more than half of the roster")
+        return False
+    record = find_outcome(context)
+    if record is not None:
+        settle(context, record)
+        return True
+    if attempt.tries == 0:
+        ask_for_outcome(context)
+    return follow(context)
+
+
+def follow(context: Context) -> bool:
+    """Arrive at the record that others decided, saying nothing any more: by the CHECK set behind
+    it."""
+    attempt = context.attempt
+    if attempt.stage is Stage.CHECK and is_complete(context, Stage.CHECK):
+        pass_stage(context)
+        return True
+    if attempt.stage is Stage.VERDICT and not attempt.verdict:
+        return VerdictStage.compose(context) is not None
+    return False
+
+
+def settle(context: Context, record: Record) -> None:
+    """Sign what the slow path led to, and go on from it."""
+    attempt = context.attempt
+    attempt.is_settled = True
+    context.broadcast(Stage.DECIDED, Decided(record.head))
+    decide(context, record)
 
 
 def decide(context: Context, record: Record) -> None:
     """Adopt the record and go on from it."""
     attempt = context.attempt
+    attempt.verdict = msgspec.msgpack.encode(record)
     write_bans(context, record, attempt.base.matters)
-    context.emit(Decide(record=record, verdicts=attempt.members(Stage.VERDICT)))
+    proven = Stage.DECIDED if attempt.is_settled else Stage.VERDICT
+    context.emit(Decide(record=record, verdicts=attempt.members(proven)))
     retain(context, record)
     if context.me not in record.roster:
         stop_departed(context, record)
@@ -189,6 +258,7 @@ def stop_departed(context: Context, record: Record) -> None:
     """I am out, and say why."""
     mine = next(departure for departure in record.departures if departure.peer == context.me)
     relation = "against" if mine.fault is FaultKind.FALSE_ACCUSATION else "accused by"
+    relation = "with" if mine.fault is FaultKind.PAIR_ELIMINATED else relation
     other = f", {relation} {context.names([mine.accuser])}" if any(mine.accuser) else ""
     code, word = (3, "banned") if is_ban(mine.fault) else (4, "removed")
     reason = f"{word}: it {sentence(mine.fault)} ({mine.fault.name}{other})"
@@ -204,30 +274,116 @@ def is_finished(context: Context, record: Record) -> bool:
         return True
     nothing_open = not record.draws and not record.matters
     no_reports = not any(context.attempt.base.duties)
-    return nothing_open and no_reports and record.outcome is Outcome.CLOSING
+    is_checked = record.outcome is Outcome.CLOSING and not record.views
+    return nothing_open and no_reports and is_checked
+
+
+# --- time -----------------------------------------------------------------------------------------
+
+
+def set_timer(context: Context) -> None:
+    """Wake when something is due next."""
+    attempt = context.attempt
+    ahead = [at for at in find_times(context) if at > context.now]
+    at = min(ahead, default=0.0)
+    if at and at != attempt.timer:
+        attempt.timer = at
+        context.emit(SetTimer(at=at))
+
+
+def find_times(context: Context) -> Iterator[float]:
+    """When something is due: questions, missing bytes, the stage, a round."""
+    attempt = context.attempt
+    stage, delta = attempt.stage, context.genesis.delta
+    if is_concluding(context):
+        yield attempt.tried + ASK_EVERY * delta
+    if attempt.slow is not None:
+        yield slow_path.find_close(context, attempt.slow)
+        yield slow_path.find_end(context, attempt.slow)
+        return
+    asked = find_ask_time(context)
+    if asked is not None:
+        yield asked
+    if stage in WITH_BYTES:
+        due = find_bytes_due(context)
+        yield due - 2 * delta
+        yield due
+    if stage is Stage.CHECK:
+        yield find_bytes_end(context)
+    due = find_due(context)
+    yield due - 2 * delta
+    yield due
 
 
 def on_timer(context: Context) -> None:
-    """A stage's time is over: with `agreement = "stop"` the run ends, naming what was awaited."""
-    if context.now < context.attempt.entered + get_wait(context):
-        set_timer(context)
-    else:
+    """Something is due: ask, call, or, with `agreement = "stop"`, end the run."""
+    attempt = context.attempt
+    stage, now, delta = attempt.stage, context.now, context.genesis.delta
+    attempt.timer = 0.0
+    if attempt.slow is not None or is_concluding(context):
+        ask_again(context)
+        return
+    asked = find_ask_time(context)
+    if asked is not None and now >= asked:
+        ask_ahead(context)
+    is_unsaid = stage in WITH_BYTES and stage not in attempt.sent
+    if is_unsaid and now >= find_bytes_due(context) - 2 * delta:
+        ask_for_bytes(context)
+    if now >= find_due(context) - 2 * delta:
+        ask_everybody(context)
+    if context.is_agreeing:
+        slow_path.call(context)
+    elif now >= find_due(context):
         stop_waiting(context)
+
+
+def ask_again(context: Context) -> None:
+    """What the outcome rests on has not come: an honest peer would have answered."""
+    attempt = context.attempt
+    if not is_concluding(context):
+        return
+    if VerdictStage.awaited(context) and attempt.stage is Stage.VERDICT:
+        attempt.tried = context.now  # nobody but I is awaited
+    elif attempt.tries >= TRIES_MAX:
+        stop_cut_off(context, "what the others decided rests on messages that nobody shows me")
+    elif context.now >= attempt.tried + ASK_EVERY * context.genesis.delta:
+        ask_for_outcome(context)
+
+
+def stop_cut_off(context: Context, reason: str) -> None:
+    """Whoever is cut off decides nothing."""
+    base = context.attempt.base
+    context.stop(5, f"cut off in step {base.step}, attempt {base.attempt}: {reason}")
 
 
 def stop_waiting(context: Context) -> None:
     """Say which stage, which peers and what was awaited."""
     attempt = context.attempt
     late = [peer for peer in attempt.base.roster if attempt.signed(attempt.stage, peer) is None]
-    odd = [s.sender for s in attempt.members(attempt.stage) if not is_agreed(context, s)]
     lines = STAGES[attempt.stage].awaited(context) if attempt.stage not in attempt.sent else []
     if not context.is_protected and attempt.stage is Stage.AGGREGATED:
         lines += ProjectionsStage.awaited(context)
-    lines += [f"{attempt.stage.name} from {context.names(late)}"] if late else []
-    lines += [f"an explanation of the echo of {context.names(odd)}"] if odd else []
+    waiting = describe_waiting(context)
+    lines += [waiting] if waiting else []
     context.stop(
         5,
-        f"deadline of {attempt.stage.name} passed after {get_wait(context):.0f} s in step"
-        f" {attempt.base.step}, attempt {attempt.base.attempt}; awaited: {'; '.join(lines)}",
-        tuple(dict.fromkeys([*late, *odd])),
+        f"deadline of {attempt.stage.name} passed after {context.now - attempt.entered:.0f} s in"
+        f" step {attempt.base.step}, attempt {attempt.base.attempt}; awaited: {'; '.join(lines)}",
+        tuple(late),
     )
+
+
+def stop_disagreeing(context: Context) -> None:
+    """All verdicts are in, and not all are mine."""
+    attempt = context.attempt
+    members = attempt.members(Stage.VERDICT)
+    if len(members) < len(attempt.base.roster) or Stage.VERDICT not in attempt.sent:
+        return
+    others = [s.sender for s in members if not says_mine(context, attempt, s)]
+    if others:
+        context.stop(
+            5,
+            f"VERDICT differs from mine at {context.names(others)} in step {attempt.base.step},"
+            f" attempt {attempt.base.attempt}: peers do not agree on what happened",
+            tuple(others),
+        )

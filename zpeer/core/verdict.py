@@ -6,17 +6,19 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from zpeer.core.adjudicate import Judgement, adjudicate
+from zpeer.core.adjudicate import adjudicate
+from zpeer.core.claims import lapse
 from zpeer.core.draw import assign_duties, split_lapsed, validators_in_force
 from zpeer.core.limits import follow, measure_typical
+from zpeer.core.schedule import follow_durations
 from zpeer.core.verify import get_stated
-from zpeer.errors import WireError
 from zpeer.ids import NOTHING, Digest, PeerId, digest
 from zpeer.messages import Verdict
 from zpeer.record import Draw, Outcome, Record
 from zpeer.signed import PROTOCOL_VERSION, Stage
 
 if TYPE_CHECKING:
+    from zpeer.core.adjudicate import Judgement
     from zpeer.core.context import Context
     from zpeer.messages import Message
 
@@ -37,7 +39,7 @@ class VerdictStage:
         attempt.outcome = get_outcome(context)
         if attempt.outcome is Outcome.COUNTED and attempt.parameters_after == NOTHING:
             return None
-        record = make_record(context)
+        record = make_record(context, adjudicate(context))
         attempt.verdict = msgspec.msgpack.encode(record)
         return Verdict(attempt.sets[context.stages[-2]], record.head)
 
@@ -57,21 +59,6 @@ class VerdictStage:
         return ["my update of the parameters"] if is_waiting else []
 
 
-def find_other_verdicts(context: Context) -> list[PeerId]:
-    """Who signed the digest of another record, or none that decodes."""
-    attempt = context.attempt
-    mine = decode_record(attempt.verdict).head
-    others = []
-    for signed in attempt.members(Stage.VERDICT):
-        try:
-            message = context.decode(signed)
-        except WireError:
-            message = None
-        if not isinstance(message, Verdict) or message.record != mine:
-            others.append(signed.sender)
-    return others
-
-
 def decode_record(data: bytes) -> Record:
     """A record from its own encoding."""
     return msgspec.msgpack.decode(data, type=Record)
@@ -85,11 +72,11 @@ def get_outcome(context: Context) -> Outcome:
     return Outcome.VOID if attempt.void else Outcome.COUNTED
 
 
-def make_record(context: Context) -> Record:
-    """The record of the attempt, from its sets alone."""
+def make_record(context: Context, judgement: Judgement, views: tuple[Digest, ...] = ()) -> Record:
+    """The record of the attempt: from its sets alone, or from the agreed views."""
     attempt = context.attempt
     base = attempt.base
-    judgement = adjudicate(context)
+    genesis = context.genesis
     gone = {departure.peer for departure in judgement.departures}
     roster = tuple(peer for peer in base.roster if peer not in gone)
     is_counted = attempt.outcome is Outcome.COUNTED
@@ -100,7 +87,7 @@ def make_record(context: Context) -> Record:
     typical, window = update_typical(context)
     return Record(
         version=PROTOCOL_VERSION,
-        run=context.genesis.run,
+        run=genesis.run,
         previous=base.head,
         step=base.step,
         attempt=base.attempt,
@@ -120,9 +107,24 @@ def make_record(context: Context) -> Record:
         typical=typical,
         typical_window=window,
         delta_floor=0.0 if is_counted else judgement.delta_floor,
-        sets=tuple(attempt.sets[stage] for stage in context.stages[:-1]),
+        sets=tuple(attempt.sets[s] for s in context.stages[:-1] if s in attempt.sets),
         departures=tuple(judgement.departures),
         lapsed=lapsed,
+        checked=base.head if Stage.CHECK in attempt.sets else base.checked,
+        charges=lapse(judgement.charges, roster, counted, genesis.charge_lifetime),
+        durations=update_durations(context, judgement),
+        views=views,
+    )
+
+
+def update_durations(context: Context, judgement: Judgement) -> tuple[float, ...]:
+    """Durations follow those of counted first attempts: a repeated one needs no new gradient."""
+    base = context.attempt.base
+    is_telling = context.attempt.outcome is Outcome.COUNTED and base.attempt == 0
+    if not is_telling or not context.is_protected:
+        return base.durations
+    return follow_durations(
+        base.durations, [check.durations for check in judgement.checks.values()]
     )
 
 
@@ -169,7 +171,7 @@ def draw_targets(context: Context) -> list[Draw]:
     """m fresh targets among the workers; all of them after the last step."""
     attempt = context.attempt
     base = attempt.base
-    if not context.is_protected or not base.workers:
+    if attempt.secret_beacon == NOTHING or not base.workers:
         return []
     is_counted = attempt.outcome is Outcome.COUNTED
     is_last = is_counted and base.counted + 1 >= context.genesis.steps

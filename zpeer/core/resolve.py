@@ -1,0 +1,278 @@
+"""What a slow path leads to: the same record at all honest peers (protocol, section 5, *Slow
+path*).
+
+Rule 1: a record that more than half voted for in their views is the record. It is safe because a
+fast commit needs everybody's VERDICT: if one honest peer has it, every honest one has voted. Who
+lacks the set behind it fetches that. Rule 2: else the attempt is void, and its record a function of
+the views alone. And what more than half signed as DECIDED is decided: one of them is honest.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from zpeer.core.adjudicate import (
+    Judgement,
+    drop_moot,
+    open_draws_of_removed,
+    settle_claims,
+    settle_views,
+)
+from zpeer.core.asking import ask_for_stage
+from zpeer.core.broadcast import compute_set_digest, read
+from zpeer.core.call import decode_head, read_view
+from zpeer.core.convict import collect_misdeeds, note_proof
+from zpeer.core.faulty import get_valid, judge_bodies, note
+from zpeer.core.mprng import compute_commitment, compute_secret_beacon, compute_share
+from zpeer.core.verdict import get_outcome, make_record
+from zpeer.faults import FaultKind
+from zpeer.ids import NOTHING
+from zpeer.messages import Commit, Decided
+from zpeer.record import Departure, Record
+from zpeer.signed import Signed, Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from zpeer.core.context import Context
+    from zpeer.core.state import Attempt
+    from zpeer.ids import Digest, PeerId
+    from zpeer.messages import View
+
+ASK_EVERY = 4.0
+"""Delta between two questions for what an outcome rests on."""
+TRIES_MAX = 8
+"""Questions after which a peer takes itself for cut off."""
+
+
+def find_outcome(context: Context) -> Record | None:
+    """The record, once it is known and I hold what it rests on."""
+    attempt = context.attempt
+    wanted = find_wanted(context)
+    if wanted is not None:
+        return find_record(context, wanted)
+    if attempt.slow is None or attempt.slow.agreed is None:
+        return None
+    commits = find_named_commits(context, get_single_views(context))
+    if commits != NOTHING and attempt.sets.get(Stage.COMMIT) != commits:
+        return None
+    return void_by_views(context, attempt.slow.agreed, commits)
+
+
+def find_wanted(context: Context) -> Digest | None:
+    """The record that is decided although I have not seen everybody's VERDICT."""
+    attempt = context.attempt
+    messages = [read(context, signed) for signed in attempt.members(Stage.DECIDED)]
+    decided = [message.record for message in messages if isinstance(message, Decided)]
+    votes = [view.record for view in get_single_views(context).values()]
+    return find_majority(decided, attempt) or find_majority(votes, attempt)
+
+
+def find_majority(named: Iterable[Digest], attempt: Attempt) -> Digest | None:
+    """What more than half of the roster names."""
+    counts = Counter(name for name in named if name != NOTHING)
+    n = len(attempt.base.roster)
+    return next((name for name, count in counts.items() if 2 * count > n), None)
+
+
+def get_single_views(context: Context) -> dict[PeerId, View]:
+    """The agreed views of those who signed one; none before there are such."""
+    attempt = context.attempt
+    agreed = attempt.slow.agreed if attempt.slow else None
+    senders = Counter(signed.sender for signed in agreed or ())
+    return {
+        signed.sender: view
+        for signed in agreed or ()
+        if senders[signed.sender] == 1 and (view := read_view(context, attempt, signed))
+    }
+
+
+def find_named_commits(context: Context, views: Mapping[PeerId, View]) -> Digest:
+    """The COMMIT set that more than half of the views name."""
+    names = Counter(view.commits for view in views.values() if view.commits != NOTHING)
+    agreed = context.attempt.slow.agreed if context.attempt.slow else None
+    count = len({signed.sender for signed in agreed or ()})
+    return next((name for name, votes in names.items() if 2 * votes > count), NOTHING)
+
+
+# --- a record that others have --------------------------------------------------------------------
+
+
+def find_record(context: Context, wanted: Digest) -> Record | None:
+    """The record of that digest: my own, or one by views that was shown to me."""
+    attempt = context.attempt
+    if attempt.verdict and decode_head(attempt.verdict) == wanted:
+        return msgspec.msgpack.decode(attempt.verdict, type=Record)
+    shown = attempt.candidates.get(wanted)
+    if shown is None:
+        return None
+    record = msgspec.msgpack.decode(shown, type=Record)
+    if not record.views or (record.sets and attempt.sets.get(Stage.COMMIT) != record.sets[0]):
+        return None
+    make_void(context, record.sets[0] if record.sets else NOTHING)
+    attempt.secret_beacon = record.secret_beacon
+    return record
+
+
+def take_candidate(context: Context, encoded: bytes) -> None:
+    """Keep a record that somebody says the slow path led to; at most as many as peers can say."""
+    attempt = context.attempt
+    try:
+        record = msgspec.msgpack.decode(encoded, type=Record)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return
+    is_next = record.previous == attempt.base.head
+    if (
+        is_next
+        and find_wanted(context) == record.head
+        and msgspec.msgpack.encode(record) == encoded
+    ):
+        attempt.candidates[record.head] = encoded
+
+
+def is_wanted(context: Context, head: Digest) -> bool:
+    """Whether a record of that digest is known to be decided."""
+    return find_wanted(context) == head
+
+
+def is_concluding(context: Context) -> bool:
+    """Whether it is clear how the attempt ends, and only what that rests on is missing."""
+    slow = context.attempt.slow
+    return (slow is not None and slow.agreed is not None) or find_wanted(context) is not None
+
+
+def is_cut_off(context: Context) -> bool:
+    """Whether I ended with the views of half of the roster or fewer: then it is I who was not
+    heard."""
+    attempt = context.attempt
+    if attempt.slow is None or attempt.slow.agreed is None or find_wanted(context) is not None:
+        return False
+    origins = {signed.sender for signed in attempt.slow.agreed}
+    return 2 * len(origins) <= len(attempt.base.roster)
+
+
+def ask_for_outcome(context: Context) -> None:
+    """Ask everybody for what the outcome rests on: the CHECK set of a record, the COMMIT set of a
+    void attempt, and the record itself."""
+    attempt = context.attempt
+    attempt.tries += 1
+    attempt.tried = context.now
+    head = attempt.base.head
+    for stage in (Stage.COMMIT, Stage.CHECK, Stage.DECIDED):
+        ask_for_stage(context, context.others, head, stage)
+
+
+def take_set(context: Context, stage: Stage, messages: tuple[Signed, ...]) -> bool:
+    """Take a whole set instead of mine, if an outcome may rest on it; whether it was."""
+    attempt = context.attempt
+    roster = attempt.base.roster
+    if stage not in (Stage.COMMIT, Stage.CHECK) or not is_concluding(context):
+        return False
+    here = {signed.sender: signed for signed in messages if signed.stage is stage}
+    if set(here) != set(roster) or any(s.head != attempt.base.head for s in messages):
+        return False
+    digest = compute_set_digest(tuple(here[peer] for peer in roster))
+    if stage is Stage.COMMIT:
+        return take_commits(context, here, digest)
+    return take_checks(context, here, digest)
+
+
+def take_commits(context: Context, here: dict[PeerId, Signed], digest: Digest) -> bool:
+    """Take the COMMIT set that most views name, or that a shown record names."""
+    attempt = context.attempt
+    shown = [msgspec.msgpack.decode(each, type=Record) for each in attempt.candidates.values()]
+    named = {record.sets[0] for record in shown if record.sets}
+    named.add(find_named_commits(context, get_single_views(context)))
+    if digest in named:
+        attempt.messages[Stage.COMMIT] = here
+        attempt.sets[Stage.COMMIT] = digest
+    return digest in named
+
+
+def take_checks(context: Context, here: dict[PeerId, Signed], digest: Digest) -> bool:
+    """Judge by this CHECK set, where mine did not lead to the record that is decided."""
+    attempt = context.attempt
+    is_due = find_wanted(context) is not None and attempt.stage >= Stage.CHECK
+    if not is_due or attempt.sets.get(Stage.CHECK) == digest:
+        return False
+    if Stage.CHECK in attempt.sets:
+        attempt.departures = attempt.departures[: attempt.departures_before_check]
+        mark = bytes([Stage.CHECK])
+        attempt.invalid = {each for each in attempt.invalid if not each.startswith(mark)}
+    attempt.messages[Stage.CHECK] = here
+    attempt.sets = {s: d for s, d in attempt.sets.items() if s < Stage.CHECK}
+    attempt.stage = Stage.CHECK
+    attempt.verdict = b""
+    return True
+
+
+# --- rule 2 ---------------------------------------------------------------------------------------
+
+
+def void_by_views(context: Context, agreed: tuple[Signed, ...], commits: Digest) -> Record:
+    """The record of an attempt that is void, from the views alone (and the COMMIT set they
+    name)."""
+    attempt = context.attempt
+    make_void(context, commits)
+    judgement = Judgement(context, {})
+    judgement.matters = list(attempt.base.matters)
+    views = settle_views(judgement, attempt, agreed)
+    heard = {signed.sender for signed in agreed}
+    for peer in attempt.base.roster:
+        if peer not in heard:
+            judgement.depart(Departure(peer, FaultKind.SILENT, attempt.base.head))
+    if commits != NOTHING:
+        judge_secrets(context, views)
+    for departure in attempt.departures:
+        judgement.depart(departure)
+    settle_claims(judgement, attempt, views)
+    drop_moot(judgement)
+    open_draws_of_removed(judgement)
+    return make_record(context, judgement, tuple(signed.body for signed in agreed))
+
+
+def make_void(context: Context, commits: Digest) -> None:
+    """Forget what the attempt came to but its COMMIT set: others may have seen something else. What
+    convicts a peer by itself is kept, for the next CHECK."""
+    attempt = context.attempt
+    for proof in collect_misdeeds(context, attempt):
+        note_proof(context, proof)
+    kept = (Stage.COMMIT,) if commits != NOTHING else ()
+    attempt.messages = {
+        stage: slots
+        for stage, slots in attempt.messages.items()
+        if stage in kept or stage >= Stage.VIEW
+    }
+    attempt.sets = {Stage.COMMIT: commits} if kept else {}
+    attempt.void = True
+    attempt.is_settled = True
+    attempt.has_projections = False
+    attempt.projected = None
+    attempt.beacon = attempt.secret_beacon = NOTHING
+    attempt.failed_sums, attempt.averages, attempt.departures = [], [], []
+    attempt.invalid = set()
+    attempt.outcome = get_outcome(context)
+    if kept:
+        judge_bodies(context, Stage.COMMIT, voids=True)
+
+
+def judge_secrets(context: Context, views: Mapping[PeerId, View]) -> None:
+    """The a_i of the views against the COMMIT set: the same q as that of its CHECK, so nothing is
+    won by calling before it."""
+    attempt = context.attempt
+    secrets = []
+    for peer, view in views.items():
+        commit = get_valid(context, attempt, Stage.COMMIT, peer)
+        if not isinstance(commit, Commit):
+            continue
+        share = compute_share(attempt.base.place, peer, view.secret)
+        if compute_commitment(attempt.base.place, peer, share) == commit.commitment:
+            secrets.append(view.secret)
+        else:
+            withheld = view.secret == NOTHING
+            fault = FaultKind.SECRET_WITHHELD if withheld else FaultKind.WRONG_SECRET
+            note(context, peer, fault, voids=True)
+    attempt.secret_beacon = compute_secret_beacon(secrets)

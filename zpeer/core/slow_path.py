@@ -1,0 +1,209 @@
+"""The slow path: all honest peers of an attempt that got stuck end with the same views (protocol,
+section 5, *Slow path*).
+
+Dolev-Strong authenticated broadcast of everybody's view, all at once: F + 1 rounds of 4 Delta,
+counted from one's own joining. A view with k different signatures, the first its origin's, is taken
+until k 4 Delta and passed on with one's own. Two views of one origin are enough to know that it
+lied.
+
+Rounds end early where that is provably safe. After the first round a peer signs the views it holds
+(CLOSED); all honest views are among them, for they arrive within 2 Delta. When every origin of my
+views has signed just them, no honest peer can hold another such set: its owner would have an honest
+origin in it, which signs one CLOSED, with all honest views in what it names. So that nobody ends
+with it alone, it is passed on as views are: what I put together myself counts until 7 Delta; what
+comes with k signatures of others, who say that they hold it, 3 Delta longer for each. One of F + 1
+of them is honest, and has told all.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from zpeer.core.broadcast import faulty_max, read
+from zpeer.core.call import compose_view, describe_waiting, find_claims, read_view
+from zpeer.core.state import SlowPath
+from zpeer.effects import PassOn, SendSet, Warn
+from zpeer.ids import Digest, digest_of_set
+from zpeer.messages import Closed
+from zpeer.signed import Signed, Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from zpeer.core.context import Context
+    from zpeer.core.state import Attempt
+    from zpeer.ids import PeerId
+    from zpeer.messages import View
+
+ROUND = 4.0
+"""Delta of a round: joining lies up to Delta apart, a message takes Delta; as much again to
+spare."""
+CLOSED_BY = 7.0
+"""Delta until which a closed set of views counts that I put together myself."""
+HOP = 3.0
+"""Delta more for each who says that it holds the set."""
+VIEWS_MAX = 2
+
+
+def join(context: Context, claims: tuple[PeerId, ...], why: str) -> None:
+    """Sign my view, and pass on those I hold."""
+    attempt = context.attempt
+    attempt.slow = SlowPath(joined=context.now)
+    context.emit(Warn(stage=attempt.stage, reason=why, peers=claims))
+    context.broadcast(Stage.VIEW, compose_view(context, claims))
+    for signed in list_views(attempt):
+        pass_on(context, signed)
+
+
+def call(context: Context) -> bool:
+    """Join for a reason of my own: somebody is late, or a proof is in hand."""
+    claims = find_claims(context)
+    proven = any(peer in context.state.proofs for peer in context.attempt.base.roster)
+    if not claims and not proven:
+        return False
+    reason = describe_waiting(context) if claims else "somebody signed what convicts it"
+    join(context, claims, f"I call: {reason}")
+    return True
+
+
+def list_views(attempt: Attempt) -> tuple[Signed, ...]:
+    """The views I hold, in roster order; those of one origin by their bodies."""
+    return tuple(
+        signed
+        for peer in attempt.base.roster
+        for signed in sorted(attempt.views.get(peer, ()), key=lambda each: each.body)
+    )
+
+
+def take_chain(context: Context, signed: Signed, witnesses: tuple[Signed, ...]) -> None:
+    """Take what was passed on: a view, or that somebody holds a closed set."""
+    if signed.stage is Stage.VIEW:
+        take_view(context, signed, witnesses)
+    elif signed.stage is Stage.CLOSED:
+        take_voices(context, signed, witnesses)
+
+
+def take_view(context: Context, signed: Signed, witnesses: tuple[Signed, ...]) -> None:
+    """Take a view with the signatures it came through, if it comes in its time."""
+    attempt = context.attempt
+    view = read_view(context, attempt, signed)
+    known = all(witness.sender in attempt.base.roster for witness in witnesses)
+    if view is None or not known or not is_in_time(context, 1 + len(witnesses)):
+        return
+    held = attempt.views.get(signed.sender, ())
+    if len(held) == VIEWS_MAX or any(each.body == signed.body for each in held):
+        return
+    attempt.views[signed.sender] = (*held, signed)
+    attempt.chains[signed.body] = witnesses
+    if attempt.slow is not None:
+        pass_on(context, signed)
+    elif view.claims or view.proofs:
+        caller = context.names([signed.sender])
+        join(context, find_claims(context), f"{caller} calls: {describe_call(context, view)}")
+
+
+def describe_call(context: Context, view: View) -> str:
+    """Why somebody calls, for people."""
+    waits = f"it waits for {context.names(view.claims)}" if view.claims else ""
+    return waits or "it shows a proof"
+
+
+def is_in_time(context: Context, signatures: int) -> bool:
+    """Whether a chain of so many signatures is taken now."""
+    slow = context.attempt.slow
+    if slow is None:
+        return True
+    rounds = min(signatures, faulty_max(len(context.attempt.base.roster)) + 1)
+    until = slow.joined + rounds * ROUND * context.genesis.delta
+    return slow.agreed is None and context.now <= until
+
+
+def pass_on(context: Context, signed: Signed) -> None:
+    """Add my signature to a view's, and pass it on, unless the rounds are over by then."""
+    attempt = context.attempt
+    witnesses = attempt.chains[signed.body]
+    signers = {signed.sender, *(witness.sender for witness in witnesses)}
+    if context.me not in signers and len(signers) <= faulty_max(len(attempt.base.roster)):
+        context.emit(PassOn(view=signed, witnesses=witnesses, to=context.others))
+
+
+def compute_views_digest(bodies: Iterable[Digest]) -> Digest:
+    """What CLOSED names."""
+    return digest_of_set("zpeer/views", bodies)
+
+
+def find_end(context: Context, slow: SlowPath) -> float:
+    """When the rounds are over, and no closed set can come any more."""
+    signatures = faulty_max(len(context.attempt.base.roster)) + 1
+    rounds = max(ROUND * signatures, CLOSED_BY + HOP * signatures)
+    return slow.joined + rounds * context.genesis.delta
+
+
+def find_close(context: Context, slow: SlowPath) -> float:
+    """When the first round is over."""
+    return slow.joined + ROUND * context.genesis.delta
+
+
+def turn(context: Context, slow: SlowPath) -> None:
+    """Close, and end, when it is time."""
+    attempt = context.attempt
+    if slow.agreed is not None:
+        return
+    if slow.closed is None and context.now >= find_close(context, slow):
+        slow.closed = tuple(signed.body for signed in list_views(attempt))
+        context.broadcast(Stage.CLOSED, Closed(compute_views_digest(slow.closed)))
+    if context.now >= find_end(context, slow):
+        slow.agreed = list_views(attempt)
+    elif slow.closed is not None and is_closed_in_time(context, slow):
+        end_early(context, slow, slow.closed)
+
+
+def is_closed_in_time(context: Context, slow: SlowPath) -> bool:
+    """Whether the set I closed counts, by what I saw or by what others say to hold."""
+    voices = HOP * len(slow.voices)
+    until = slow.joined + (CLOSED_BY + voices) * context.genesis.delta
+    return context.now <= until and is_closed(context, slow)
+
+
+def is_closed(context: Context, slow: SlowPath) -> bool:
+    """Whether every origin of the views that I held after the first round signed just these, and
+    they are of most of the roster."""
+    attempt = context.attempt
+    bodies = slow.closed or ()
+    mine = Closed(compute_views_digest(bodies))
+    origins = [
+        peer
+        for peer in attempt.base.roster
+        if any(signed.body in bodies for signed in attempt.views.get(peer, ()))
+    ]
+    if 2 * len(origins) <= len(attempt.base.roster):
+        return False
+    return all(
+        (signed := attempt.signed(Stage.CLOSED, peer)) is not None and read(context, signed) == mine
+        for peer in origins
+    )
+
+
+def end_early(context: Context, slow: SlowPath, bodies: tuple[Digest, ...]) -> None:
+    """End with the set I closed, and pass it on."""
+    attempt = context.attempt
+    slow.agreed = tuple(signed for signed in list_views(attempt) if signed.body in bodies)
+    closing = attempt.members(Stage.CLOSED)
+    for peer in context.others:
+        context.emit(SendSet(to=peer, head=attempt.base.head, stage=Stage.CLOSED, messages=closing))
+    carrier = slow.carrier or next(each for each in closing if each.sender != context.me)
+    signers = {witness.sender for witness in slow.voices}
+    if context.me not in signers and len(signers) <= faulty_max(len(attempt.base.roster)):
+        context.emit(PassOn(view=carrier, witnesses=slow.voices, to=context.others))
+
+
+def take_voices(context: Context, carrier: Signed, witnesses: tuple[Signed, ...]) -> None:
+    """Note who says to hold the closed set that a CLOSED names; the most voices count."""
+    attempt = context.attempt
+    slow = attempt.slow
+    roster = attempt.base.roster
+    known = all(each.sender in roster for each in (carrier, *witnesses))
+    if slow is None or slow.closed is None or not known or len(witnesses) <= len(slow.voices):
+        return
+    if read(context, carrier) == Closed(compute_views_digest(slow.closed)):
+        slow.carrier, slow.voices = carrier, witnesses
