@@ -124,12 +124,8 @@ def take_candidate(context: Context, encoded: bytes) -> None:
         record = msgspec.msgpack.decode(encoded, type=Record)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return
-    is_next = record.previous == attempt.base.head
-    if (
-        is_next
-        and find_wanted(context) == record.head
-        and msgspec.msgpack.encode(record) == encoded
-    ):
+    is_canonical = msgspec.msgpack.encode(record) == encoded
+    if is_canonical and record.previous == attempt.base.head and is_wanted(context, record.head):
         attempt.candidates[record.head] = encoded
 
 

@@ -230,6 +230,6 @@ class State(msgspec.Struct):
     """(blob, peer) pairs answered: each once."""
     proofs: dict[PeerId, Proof] = {}
     """What convicts a peer of the roster by its own signatures, until a record acts on it."""
-    durations: list[float] = [0.0] * len(STEP_STAGES)
+    durations: list[float] = msgspec.field(default_factory=lambda: [0.0] * len(STEP_STAGES))
     """Seconds until the (n-f)-th message of each stage, when I last saw it in a first attempt."""
     stopped: bool = False
