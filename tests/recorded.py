@@ -8,7 +8,7 @@ import msgspec
 
 from zpeer.effects import Broadcast, Decide, DrawSecret, SetTimer, Stop
 from zpeer.events import MessageReceived, SecretDrawn, Started, TimerFired
-from zpeer.genesis import Deadlines, Genesis
+from zpeer.genesis import Genesis
 from zpeer.ids import NOTHING, Digest, PeerId, digest
 from zpeer.messages import Reveal
 from zpeer.record import Outcome, Record
@@ -43,8 +43,8 @@ GENESIS = Genesis(
 HEADER = Header(
     protocol=PROTOCOL_VERSION,
     genesis=GENESIS,
-    deadlines=Deadlines(stage=10.0, heavy=20.0, assembly=60.0),
     me=PEERS[0],
+    keys=(),
     aggregator=Choice("counting", {"pace": 3}),
     policy=Choice("beacon"),
 )

@@ -152,7 +152,8 @@ def test_a_run_without_protection_stops_at_a_missed_deadline_and_refuses_to_agre
 
 
 def test_a_wrong_protection_is_said_alone(data: dict[str, Any]) -> None:
-    for wrong in ("half", 3, [], {}):
+    different: tuple[object, ...] = ("half", 3, [], {})
+    for wrong in different:
         data["run"]["protection"] = wrong
         (line,) = refused(data)
         assert "run.protection: found" in line

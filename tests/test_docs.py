@@ -262,6 +262,8 @@ def test_no_key_is_documented_that_is_not_there() -> None:
     assert mine <= set(keys_of(Template))
 
 
-@pytest.mark.parametrize("key", ["agreement", "patience", "protection", "charges_max", "gradient_clip"])
+@pytest.mark.parametrize(
+    "key", ["agreement", "patience", "protection", "charges_max", "gradient_clip"]
+)
 def test_a_comment_stands_above_a_key(key: str) -> None:
     assert re.search(rf"^# .*\n(# )?{key} = ", TEMPLATE, flags=re.MULTILINE)

@@ -18,7 +18,9 @@ from zpeer.messages import (
     Accusation,
     Aggregated,
     Check,
+    Closed,
     Commit,
+    Decided,
     Finding,
     Guilt,
     Message,
@@ -26,10 +28,13 @@ from zpeer.messages import (
     Report,
     Reveal,
     Verdict,
+    View,
     stage_of,
 )
 from zpeer.narrator import Narrator, printable
-from zpeer.record import Departure, Draw, Matter
+from zpeer.parts import Bulk
+from zpeer.proofs import Equivocation, Misdeed
+from zpeer.record import Charge, Departure, Draw, Matter, Outcome
 from zpeer.signed import Signed, Stage
 from zpeer.timeline import render_effect, render_event
 from zpeer.wire import encode_payload
@@ -38,6 +43,17 @@ HEAD = RUN
 SECRET = digest("secret")
 SIGNED = make_signed(PEERS[2], HEAD)
 ACCUSATION = Accusation(FaultKind.WRONG_PROJECTION, PEERS[3], HEAD, 2, evidence=SECRET)
+TWO = Equivocation(SIGNED.statement, SIGNED.statement)
+VIEW = Signed(
+    Stage.VIEW, HEAD, PEERS[2], encode_payload(View(claims=PEERS[3:], secret=SECRET)), bytes(64)
+)
+WITNESS = Signed(Stage.WITNESS, HEAD, PEERS[1], VIEW.body, bytes(64))
+DECIDED = Signed(Stage.DECIDED, HEAD, PEERS[0], encode_payload(Decided(SECRET)), bytes(64))
+VERDICTS = tuple(
+    Signed(Stage.VERDICT, HEAD, peer, encode_payload(Verdict(HEAD, SECRET)), bytes(64))
+    for peer in PEERS
+)
+RECORD = msgspec.msgpack.encode(make_record(HEAD, 3))
 
 MESSAGES: list[tuple[Message, str]] = [
     (Commit((SECRET, SECRET), SECRET), "COMMIT from cleo: 2 parts"),
@@ -58,18 +74,44 @@ MESSAGES: list[tuple[Message, str]] = [
         ),
         "CHECK from cleo: accuses dan of WRONG_PROJECTION over part 2 (head ",
     ),
+    (
+        Check(HEAD, SECRET, views=(VIEW,), proofs=(TWO, Misdeed((SIGNED,)), Misdeed(()))),
+        (
+            "CHECK from cleo: settles the VIEW of cleo: waits for dan; "
+            "proves that cleo signed two REVEAL bodies; proves by its REVEAL what cleo did; "
+            "proves nothing"
+        ),
+    ),
     (Verdict(HEAD, SECRET), "VERDICT from cleo: record "),
+    (View(claims=PEERS[:2]), "VIEW from cleo: waits for ada, ben  ("),
+    (View(proofs=(TWO,)), "VIEW from cleo: proves that cleo signed two REVEAL bodies  ("),
+    (
+        View(record=SECRET, commits=HEAD),
+        (
+            f"VIEW from cleo: joins a call; voted for record {SECRET[:4].hex()}; "
+            f"holds the COMMIT set {HEAD[:4].hex()}"
+        ),
+    ),
+    (Closed(SECRET), "CLOSED from cleo: holds the views "),
+    (Decided(SECRET), "DECIDED from cleo: record "),
 ]
 
 EVENTS: list[tuple[ev.Event, str]] = [
     (ev.Started(), "all peers are connected"),
     (ev.MessageReceived(SIGNED), "REVEAL from cleo"),
-    (ev.SetRequested(PEERS[1], HEAD, Stage.COMMIT), "ben asks for the COMMIT set"),
-    (ev.SetReceived(PEERS[1], HEAD, Stage.COMMIT, (SIGNED,)), "COMMIT set of 1 messages from ben"),
-    (ev.ProofReceived(SIGNED, SIGNED), "proof that cleo signed two REVEAL bodies"),
+    (ev.MessageReceived(WITNESS), f"WITNESS from ben: under the view {VIEW.body[:4].hex()}"),
+    (ev.SetRequested(PEERS[1], HEAD, Stage.COMMIT), "ben asks for COMMIT messages"),
+    (ev.SetReceived(PEERS[1], HEAD, Stage.COMMIT, (SIGNED,)), "1 COMMIT messages from ben"),
+    (ev.ProofReceived(TWO), "somebody proves that cleo signed two REVEAL bodies  (head"),
+    (ev.ChainReceived(VIEW, (WITNESS,)), "passed on by ben: VIEW from cleo: waits for dan"),
+    (
+        ev.CertificateReceived(RECORD, (DECIDED,)),
+        "step 3.0 COUNTED, DECIDED by ada",
+    ),
+    (ev.CertificateReceived(b"?", ()), "bytes that are no record, DECIDED by nobody"),
     (ev.PartArrived(HEAD, PEERS[1], SECRET, 8, False), "PART from ben: 8 bytes"),
     (ev.ResultArrived(HEAD, PEERS[1], SECRET, 8, True), "RESULT from ben: 8 bytes"),
-    (ev.BlobArrived(SECRET, 8, True), "published bytes: 8 bytes"),
+    (ev.BlobArrived(SECRET, 8, True), "bytes by their digest: 8 bytes"),
     (ev.BlobRequested(PEERS[1], SECRET), "ben asks for the bytes"),
     (ev.SecretDrawn(HEAD, SECRET), "secret drawn"),
     (ev.PartsComputed(HEAD, (SECRET,)), "gradient computed, 1 parts"),
@@ -89,10 +131,29 @@ EFFECTS: list[tuple[fx.Effect, str]] = [
     ),
     (fx.SendPart(HEAD, 3, PEERS[1]), "send part 3 to ben"),
     (fx.SendResult(HEAD, PEERS[1:3]), "send result to ben, cleo"),
-    (fx.SendSetRequest(PEERS[1], HEAD, Stage.COMMIT), "ask ben for its COMMIT set"),
-    (fx.SendSet(PEERS[1], HEAD, Stage.COMMIT, ()), "send ben the COMMIT set of 0"),
-    (fx.SendProof((), SIGNED, SIGNED), "show to all that cleo signed two bodies"),
+    (fx.SendSetRequest(PEERS[1], HEAD, Stage.COMMIT), "ask ben for COMMIT messages"),
+    (fx.SendSet(PEERS[1], HEAD, Stage.COMMIT, ()), "send ben 0 COMMIT messages"),
+    (
+        fx.SendProof(PEERS[:1], TWO),
+        "show ada what proves that cleo signed two REVEAL bodies",
+    ),
     (fx.SendBlob(SECRET, ()), "to nobody"),
+    (
+        fx.PassOn(VIEW, (WITNESS,), PEERS[:1]),
+        "pass on to ada: VIEW from cleo: waits for dan",
+    ),
+    (
+        fx.SendCertificate(PEERS[1:2], RECORD, (DECIDED,)),
+        "show ben the certificate: record ",
+    ),
+    (
+        fx.Place(HEAD, Bulk.RESULT, PEERS[1], SECRET),
+        f"take bytes {SECRET[:4].hex()} as the RESULT of ben",
+    ),
+    (
+        fx.Warn(Stage.CHECK, "I call: CHECK from dan", PEERS[3:]),
+        "WARN at CHECK: I call: CHECK from dan [dan]",
+    ),
     (fx.SendBlobRequest(SECRET, PEERS[:1]), "ask ada for bytes"),
     (fx.DrawSecret(HEAD), "draw a secret"),
     (fx.ComputeParts(HEAD, SECRET, SECRET, 4), "compute my gradient, 4 parts"),
@@ -115,7 +176,9 @@ EFFECTS: list[tuple[fx.Effect, str]] = [
     (fx.Decide(make_record(HEAD, 3), ()), "RECORD "),
     (fx.Release((), ()), "release parameters"),
     (
-        fx.WriteEvidence(Departure(PEERS[3], FaultKind.WRONG_SUM, HEAD), (), (), (), (), (), HEAD),
+        fx.WriteEvidence(
+            Departure(PEERS[3], FaultKind.WRONG_SUM, HEAD), (), (), (), (), (), (), HEAD
+        ),
         "write evidence: BANNED dan",
     ),
     (fx.Stop(3, "banned", None, PEERS[3:]), "STOP with code 3: banned [dan]"),
@@ -156,7 +219,7 @@ def test_every_message_has_words(narrator: Narrator, message: Message, words: st
 
 
 def test_a_check_says_findings_and_reports(narrator: Narrator) -> None:
-    message = MESSAGES[-2][0]
+    message = next(each for each, _ in MESSAGES if isinstance(each, Check) and each.reports)
     said = narrator.gist(Stage.CHECK, encode_payload(message))
     assert f"finds {SECRET[:4].hex()} GUILTY" in said
     assert "reports on ben: follows" in said
@@ -194,6 +257,49 @@ def test_a_record_is_a_paragraph(narrator: Narrator) -> None:
 def test_a_removal_is_no_ban(narrator: Narrator) -> None:
     said = narrator.say_departure(Departure(PEERS[3], FaultKind.ACCUSATION_FELL, HEAD))
     assert said.startswith("REMOVED dan")
+
+
+def test_an_eliminated_pair_is_no_accusation(narrator: Narrator) -> None:
+    pair = Departure(PEERS[3], FaultKind.PAIR_ELIMINATED, HEAD, PEERS[1])
+    assert narrator.say_departure(pair).endswith("(PAIR_ELIMINATED, with ben)")
+
+
+def test_a_record_by_views_says_so_and_who_is_charged(narrator: Narrator) -> None:
+    record = msgspec.structs.replace(
+        make_record(HEAD, 3),
+        outcome=Outcome.VOID,
+        views=(SECRET, HEAD, NOTHING),
+        charges=(
+            *(Charge(PEERS[0], PEERS[3], 1), Charge(PEERS[1], PEERS[3], 1)),
+            Charge(PEERS[0], PEERS[3], 2),
+        ),
+        durations=(0.5, 0.01),
+    )
+    text = render_effect(narrator, fx.Decide(record, (DECIDED,)))
+    assert "decided by the slow path: void, by the views of 3 peers (rule 2)" in text
+    assert "charged pairs: ada and dan 2, ben and dan 1" in text
+    assert "stages take COMMIT 0.5 s, AGGREGATED 0.01 s" in text
+
+
+def test_how_a_record_became_final_is_told_by_what_it_was_decided_with(narrator: Narrator) -> None:
+    record = make_record(HEAD, 3)
+    for words, said in (
+        (VERDICTS, "by 4 equal VERDICTs"),
+        ((DECIDED,), "by the slow path: more than half had voted for it (rule 1)"),
+        ((), "by the slow path: more than half had voted for it (rule 1)"),
+    ):
+        assert f"decided {said}" in render_effect(narrator, fx.Decide(record, words))
+
+
+def test_a_certificate_is_described_by_its_record(narrator: Narrator) -> None:
+    plain = describe(ev.CertificateReceived(RECORD, (DECIDED,)), narrator)
+    assert isinstance(plain, dict)
+    record = plain["record"]
+    assert isinstance(record, dict)
+    assert (record["type"], record["step"]) == ("Record", 3)
+    other = describe(ev.CertificateReceived(b"?", ()), narrator)
+    assert isinstance(other, dict)
+    assert other["record"] == b"?".hex()
 
 
 def test_control_characters_are_not_shown() -> None:

@@ -214,11 +214,16 @@ def replay(
 
 
 @app.command()
-def inspect(path: Annotated[Path, typer.Argument(help="Any file of zpeer's.")]) -> None:
+def inspect(
+    path: Annotated[Path, typer.Argument(help="Any file of zpeer's.")],
+    why: Annotated[
+        str | None, typer.Option(help="Of a log: tell why this peer was banned or removed.")
+    ] = None,
+) -> None:
     """Show what a file holds: log, record, evidence, run or peer file, key, model."""
     from zpeer.inspect import inspect_file  # noqa: PLC0415
 
-    raise typer.Exit(inspect_file(path))
+    raise typer.Exit(inspect_file(path, why=why))
 
 
 @app.command()

@@ -1,6 +1,6 @@
 """Any value of the vocabulary as plain data, every field named: for exports and differences.
 
-Payloads of signed messages are shown decoded. Pure. What it returns encodes as JSON.
+Payloads of signed messages, and records, are shown decoded. Pure. What it returns encodes as JSON.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from zpeer.effects import Broadcast
+from zpeer.effects import Broadcast, SendCertificate
+from zpeer.events import CertificateReceived
+from zpeer.narrator import read_record
 from zpeer.signed import Signed
 
 if TYPE_CHECKING:
@@ -53,6 +55,10 @@ def describe_struct(value: msgspec.Struct, narrator: Narrator) -> dict[str, Plai
         message = narrator.decode_payload(value.stage, value.payload)
         if message is not None:
             plain["payload"] = describe(message, narrator)
+    if isinstance(value, SendCertificate | CertificateReceived):
+        record = read_record(value.record)
+        if record is not None:
+            plain["record"] = describe(record, narrator)
     return plain
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -15,10 +16,12 @@ from rich.table import Table
 from safetensors import SafetensorError, safe_open
 
 from zpeer import config, evidence, identity, zlog
-from zpeer.effects import Decide
+from zpeer.effects import Decide, Warn
 from zpeer.errors import ConfigError, EvidenceError, ZpeerError
 from zpeer.ids import digest_bytes, short
-from zpeer.narrator import Narrator, printable
+from zpeer.narrator import Narrator, printable, say_agreement
+from zpeer.selection import find_peer
+from zpeer.why import new_charges, tell_why
 from zpeer.wire import WireLimits
 
 if TYPE_CHECKING:
@@ -26,9 +29,10 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import TextIO
 
+    from zpeer.effects import Effect
     from zpeer.genesis import Genesis
     from zpeer.identity import PublicIdentity
-    from zpeer.record import Record
+    from zpeer.record import Charge, Record
 
 Row = tuple[str, str]
 
@@ -37,9 +41,12 @@ PIPE_COLUMNS = 400
 """Columns where nobody looks: a digest on two lines cannot be searched for."""
 
 
-def inspect_file(path: Path, out: TextIO | None = None) -> int:
-    """Print what a file is; 0, or ZpeerError where it is nothing of ours or cannot be read."""
-    title, rows = describe_file(path)
+def inspect_file(path: Path, out: TextIO | None = None, *, why: str | None = None) -> int:
+    """Print what a file is; 0, or ZpeerError where it is nothing of ours or cannot be read.
+
+    `why`: a peer (a name, or the start of an id); prints instead why it left, from a log.
+    """
+    title, rows = describe_file(path) if why is None else describe_why(path, why)
     table = Table(title=title, title_justify="left", show_header=False, box=None)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
@@ -57,6 +64,17 @@ def describe_file(path: Path) -> tuple[str, list[Row]]:
         raise ZpeerError(f"{path}: no such file or directory, and no log of that name")
     kind, rows = recognise(path)
     return f"{path.name}: {kind}", list(rows(path))
+
+
+def describe_why(path: Path, wanted: str) -> tuple[str, list[Row]]:
+    """Title and rows on why a peer left; ZpeerError where the file is no log."""
+    if path.exists():
+        kind, rows = recognise(path)
+        if rows is not describe_log:
+            raise ZpeerError(f"{path}: found a {kind}, expected a recorded log with --why")
+    log = zlog.read_log(path)
+    peer = find_peer(log.header.genesis, wanted, "--why")
+    return f"{path.name}: why {wanted} left", list(tell_why(log, peer))
 
 
 def recognise(path: Path) -> tuple[str, Callable[[Path], Iterable[Row]]]:
@@ -89,6 +107,7 @@ def describe_log(path: Path) -> Iterator[Row]:
     yield from describe_genesis(header.genesis)
     yield "aggregator", describe_choice(header.aggregator)
     yield "validator policy", describe_choice(header.policy)
+    yield "signatures", "checked with the peers' keys" if header.keys else "ideal: a simulation"
     yield "core", f"{header.core.hex() or 'unknown'}, protocol version {header.protocol}"
     yield from describe_frames(log, narrator)
 
@@ -97,19 +116,17 @@ def describe_frames(log: zlog.LogReader, narrator: Narrator) -> Iterator[Row]:
     """Counts, what became final, and what was torn off."""
     kinds: Counter[str] = Counter()
     payload_bytes = 0
-    last, said = "nothing yet", []
+    happened = Happened(narrator)
     for _, frame in log:
         match frame:
             case zlog.Entry(event=event, effects=effects):
                 kinds[type(event).__name__] += 1
                 for effect in effects:
-                    if isinstance(effect, Decide):
-                        last, *_ = narrator.record(effect.record)
-                        said += [narrator.say_departure(d) for d in effect.record.departures]
+                    happened.see(effect)
             case zlog.Payload(data=data):
                 payload_bytes += len(data)
             case zlog.Crash(error=error):
-                said.append(f"the core raised: {error}")
+                happened.said.append(f"the core raised: {error}")
             case _:
                 continue
     for segment in log.segments:
@@ -118,9 +135,38 @@ def describe_frames(log: zlog.LogReader, narrator: Narrator) -> Iterator[Row]:
         yield "segment", f"{segment.name}, {segment.stat().st_size} bytes{note}"
     yield "events", ", ".join(f"{name} {count}" for name, count in kinds.most_common()) or "none"
     yield "payloads", f"{payload_bytes} bytes" if payload_bytes else "not recorded"
-    yield "last record", last
-    for line in said:
+    yield "last record", happened.last
+    if happened.warnings:
+        yield "warnings", f"{happened.warnings}, told by --why PEER or `zpeer replay --kind Warn`"
+    for line in happened.said:
         yield "", line
+
+
+@dataclass
+class Happened:
+    """What became final in a log, and what did not go well."""
+
+    narrator: Narrator
+    last: str = "nothing yet"
+    warnings: int = 0
+    said: list[str] = field(default_factory=list)
+    charges: tuple[Charge, ...] = ()
+
+    def see(self, effect: Effect) -> None:
+        """Note a record, or trouble."""
+        if isinstance(effect, Warn):
+            self.warnings += 1
+        elif isinstance(effect, Decide):
+            record, narrator = effect.record, self.narrator
+            self.last, *_ = narrator.record(record)
+            place = f"step {record.step}.{record.attempt}"
+            if record.views:
+                self.said.append(f"{place}: {say_agreement(record, effect.verdicts)}")
+            self.said += [narrator.say_departure(each) for each in record.departures]
+            fresh = new_charges(self.charges, record.charges)
+            if fresh:
+                self.said.append(f"{place}: charged {narrator.say_charges(fresh)}")
+            self.charges = record.charges
 
 
 def describe_choice(choice: zlog.Choice) -> str:
@@ -134,6 +180,7 @@ def describe_genesis(genesis: Genesis) -> Iterator[Row]:
     """What the core knows of a run."""
     yield "run", genesis.run.hex()
     yield "protection", genesis.protection.value
+    yield "agreement", f"{genesis.agreement.value}, patience {genesis.patience:g} s"
     yield "steps", f"{genesis.steps}, {genesis.validators} validators"
     yield "parameters", f"{genesis.dimension} numbers, at the start {genesis.parameters.hex()}"
     for name, peer in zip(genesis.names, genesis.peers, strict=True):
@@ -175,6 +222,8 @@ def describe_one_record(record: Record) -> Iterator[Row]:
     yield "parameters", record.parameters.hex()
     yield "beacons", f"r {short(record.beacon)}, q {short(record.secret_beacon)}"
     yield "sets", ", ".join(short(each) for each in record.sets)
+    yield "views", ", ".join(short(each) for each in record.views) or "none: by its stage sets"
+    yield "checked", record.checked.hex()
 
 
 # --- files for people -----------------------------------------------------------------------------

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     from zpeer.effects import Effect
     from zpeer.events import Event
-    from zpeer.genesis import Deadlines, Genesis
+    from zpeer.genesis import Genesis
     from zpeer.ids import PeerId
     from zpeer.zlog import Frame, PayloadKind
 
@@ -59,8 +59,8 @@ BUFFER_BYTES = 1 << 16
 PENDING_BYTES = 1 << 18
 """Frames that wait to be packed together; what a kill would lose."""
 VOCABULARY = (
-    *("ids.py", "parts.py", "faults.py", "messages.py", "record.py", "genesis.py"),
-    *("events.py", "effects.py", "wire.py"),
+    *("ids.py", "parts.py", "faults.py", "signed.py", "proofs.py", "messages.py", "record.py"),
+    *("genesis.py", "events.py", "effects.py", "wire.py"),
 )
 """Files outside the core that its behaviour depends on."""
 
@@ -195,14 +195,22 @@ class Recorder:
 
 
 def make_header(
-    genesis: Genesis, deadlines: Deadlines, me: PeerId, *, aggregator: Choice, policy: Choice
+    genesis: Genesis,
+    me: PeerId,
+    *,
+    keys: Mapping[PeerId, bytes],
+    aggregator: Choice,
+    policy: Choice,
 ) -> Header:
-    """The header of a log that this version of zpeer makes; `choose` makes the choices."""
+    """The header of a log that this version of zpeer makes; `choose` makes the choices.
+
+    `keys`: compressed public ones; none where signatures are ideal.
+    """
     return Header(
         protocol=PROTOCOL_VERSION,
         genesis=genesis,
-        deadlines=deadlines,
         me=me,
+        keys=tuple(keys[peer] for peer in genesis.peers) if keys else (),
         aggregator=aggregator,
         policy=policy,
         core=digest_core(),

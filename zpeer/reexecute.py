@@ -85,6 +85,8 @@ class Reexecution:
         for effect in effects:
             if isinstance(effect, Requested):
                 self._requested[RESULT_OF[type(effect)], effect.head, get_key(effect)] = effect
+            elif isinstance(effect, fx.Place):
+                self._place(effect)
             elif isinstance(effect, fx.Release):
                 self._release(effect)
         return differences
@@ -98,6 +100,13 @@ class Reexecution:
         self.compared += 1
         plain = [describe(event, self.narrator) for event in (recorded, computed)]
         return tuple(list_differences(plain[0], plain[1], "numerics"))
+
+    def _place(self, effect: fx.Place) -> None:
+        """Bytes that came by their digest lie where a PART or RESULT belongs."""
+        data = self._blobs.get(effect.blob)
+        if data is not None:
+            kind = PayloadKind[effect.kind.name]
+            self._bytes[kind, effect.head, effect.sender, -1] = bytearray(data)
 
     def _release(self, effect: fx.Release) -> None:
         for name in [name for name in self._bytes if name[1] in effect.heads]:

@@ -16,6 +16,7 @@ from zpeer.core.machine import Core
 from zpeer.core.state import State
 from zpeer.errors import LogError
 from zpeer.ids import short
+from zpeer.log_keys import make_verify
 from zpeer.narrator import Narrator, printable
 from zpeer.plugins import Kind, load_plugins
 from zpeer.recording import digest_core, digest_source
@@ -50,6 +51,7 @@ class CoreMaker:
         self._policy = policy
         genesis = header.genesis
         self._limits = WireLimits(len(genesis.peers), genesis.directions)
+        self._verify = make_verify(header)
 
     def fresh(self) -> Core:
         """A core before its first event."""
@@ -59,7 +61,7 @@ class CoreMaker:
             aggregator=self._aggregator,
             policy=self._policy,
             limits=self._limits,
-            deadlines=self._header.deadlines,
+            verify=self._verify,
         )
 
     def restore(self, snapshot: bytes) -> Core:
@@ -72,7 +74,7 @@ class CoreMaker:
                 aggregator=self._aggregator,
                 policy=self._policy,
                 limits=self._limits,
-                deadlines=self._header.deadlines,
+                verify=self._verify,
             )
         except (msgspec.MsgspecError, ValueError, RecursionError) as problem:
             raise LogError(

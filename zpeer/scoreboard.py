@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, assert_never
 
 import msgspec
 
-from zpeer.observations import Assembling, Ended, Evaluated, Left, StepDecided
+from zpeer.observations import Assembling, Ended, Evaluated, Left, StepDecided, Waited
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -68,6 +68,8 @@ class Member:
         self.ended: Ended | None = None
         self.code: int | None = None
         """Exit code of its process; negative: the signal that killed it."""
+        self.cause = ""
+        """How its process ended, if without a last word."""
         self.steps = 0
         """Records it decided."""
         self.bytes_sent = 0
@@ -78,6 +80,11 @@ class Member:
     def is_honest(self) -> bool:
         """Whether it follows the protocol, as far as this machine knows."""
         return not self.attack
+
+    @property
+    def has_left(self) -> bool:
+        """Whether the others go on without it."""
+        return self.condition in (Condition.BANNED, Condition.REMOVED)
 
     @property
     def is_running(self) -> bool:
@@ -103,6 +110,8 @@ class Scoreboard:
         self.news: deque[str] = deque(maxlen=NEWS_MAX)
         """Lines for people, oldest first; whoever shows them takes them out."""
         self._losses: dict[int, list[float]] = {}
+        self.stuck: dict[tuple[int, int], set[frozenset[str]]] = {}
+        """Whom honest peers waited for, by the attempt that got stuck: that after this record."""
         self._gone: set[str] = set()
         self._seconds: list[float] = []
 
@@ -117,6 +126,8 @@ class Scoreboard:
                 member.why = f"{observation.connected} of {observation.total} connected"
             case StepDecided():
                 self._decided(member, observation)
+            case Waited():
+                self._waited(member, observation)
             case Evaluated():
                 if member.is_honest:
                     self.evaluations.setdefault(observation.step, observation.figures)
@@ -130,10 +141,11 @@ class Scoreboard:
         member = self.members[name]
         member.code = code
         if member.ended is None:
-            member.condition = Condition.DIED
-            cause = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
-            member.why = f"ended without a last word ({cause})"
-            self.news.append(f"{name} {member.why}")
+            how = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
+            member.cause = f"ended without a last word ({how})"
+            self.news.append(f"{name} {member.cause}")
+            if name not in self._gone:
+                member.condition, member.why = Condition.DIED, member.cause
 
     def _decided(self, member: Member, decided: StepDecided) -> None:
         member.last = decided
@@ -147,6 +159,20 @@ class Scoreboard:
             checks = member.name in decided.validators
             member.condition = Condition.CHECKING if checks else Condition.WORKING
             member.why = ""
+
+    def _waited(self, member: Member, waited: Waited) -> None:
+        """An attempt got stuck: all say so, one line tells of it, more if they wait for others."""
+        if not member.is_honest:
+            return
+        last = place(member.last) if member.last else (-1, 0)
+        told, about = self.stuck.setdefault(last, set()), frozenset(waited.waited_for)
+        if about not in told and (about or not told):
+            self.news.append(
+                f"step {waited.step} stuck at {waited.stage}; {member.name}: {waited.reason}"
+            )
+        told.add(about)
+        if member.name not in self._gone:
+            member.why = f"stuck at {waited.stage}: {waited.reason}"
 
     def _learn(self, decided: StepDecided) -> None:
         """Take what an honest peer says about the run."""
@@ -208,6 +234,11 @@ class Scoreboard:
         return median(self._seconds) if self._seconds else 0.0
 
     @property
+    def longest_seconds(self) -> float:
+        """Longest counted step so far."""
+        return max(self._seconds, default=0.0)
+
+    @property
     def finished(self) -> list[Member]:
         """Peers that ended with the run done, in order."""
         return [each for each in self.members.values() if ended_with(each, CODE_FINISHED)]
@@ -255,7 +286,7 @@ class Scoreboard:
     def problems(self) -> list[str]:
         """Why this swarm's exit code is not 0; empty if it is."""
         found = [
-            f"{each.name} {each.condition}: {each.why}"
+            f"{each.name} {each.condition}: {say_end(each)}"
             for each in self.members.values()
             if each.code not in ORDERLY or each.ended is None
         ]
@@ -289,6 +320,14 @@ def with_plain_paths(ended: Ended) -> Ended:
 def place(decided: StepDecided) -> tuple[int, int]:
     """Order of records in a run."""
     return decided.step, decided.attempt
+
+
+def say_end(member: Member) -> str:
+    """Why the others go on without it, and how its process ended where that is not the same."""
+    said = member.ended.reason if member.ended else member.cause
+    if not member.has_left or not said:
+        return member.why
+    return f"{member.why}; its process: {said}"
 
 
 def ended_with(member: Member, code: int) -> bool:

@@ -5,9 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, get_args
 
-from zpeer.effects import Broadcast, Effect
+from zpeer.effects import Broadcast, Effect, PassOn, SendCertificate, SendSet, SendSetRequest, Warn
 from zpeer.errors import ZpeerError
-from zpeer.events import Event, MessageReceived, SetReceived, SetRequested
+from zpeer.events import (
+    CertificateReceived,
+    ChainReceived,
+    Event,
+    MessageReceived,
+    ProofReceived,
+    SetReceived,
+    SetRequested,
+)
+from zpeer.narrator import read_record
 from zpeer.signed import Stage
 
 if TYPE_CHECKING:
@@ -16,7 +25,9 @@ if TYPE_CHECKING:
     from zpeer.narrator import Narrator
     from zpeer.rerun import Turn
 
-STAGED = (SetReceived, SetRequested, Broadcast)
+STAGED = (SetReceived, SetRequested, Broadcast, SendSetRequest, SendSet, Warn)
+CARRIERS = (ChainReceived, PassOn)
+CERTIFICATES = (CertificateReceived, SendCertificate)
 
 
 @dataclass(frozen=True)
@@ -49,28 +60,53 @@ class Selection:
 
 def get_step(turn: Turn, narrator: Narrator) -> int | None:
     """The step that an event belongs to; one that names no head belongs to the present attempt."""
-    signed = turn.event.signed if isinstance(turn.event, MessageReceived) else turn.event
-    head: Digest = getattr(signed, "head", turn.head)
-    place = narrator.place_of(head)
+    place = narrator.place_of(get_head(turn.event) or turn.head)
     return None if place is None else place[0]
+
+
+def get_head(event: Event) -> Digest | None:
+    """The head of the attempt that an event is about; None if it names none."""
+    match event:
+        case MessageReceived(signed=signed) | ChainReceived(view=signed):
+            return signed.head
+        case ProofReceived(proof=proof):
+            return proof.first.head
+        case CertificateReceived(record=data):
+            record = read_record(data)
+            return None if record is None else record.previous
+        case _:
+            head: Digest | None = getattr(event, "head", None)
+            return head
 
 
 def get_peers(event: Event) -> set[PeerId]:
     """Whom an event is about."""
-    if isinstance(event, MessageReceived):
-        return {event.signed.sender}
-    names = ("peer", "sender", "target")
-    return {getattr(event, name) for name in names if hasattr(event, name)}
+    match event:
+        case MessageReceived(signed=signed):
+            return {signed.sender}
+        case ChainReceived(view=view, witnesses=witnesses):
+            return {view.sender, *(each.sender for each in witnesses)}
+        case CertificateReceived(messages=messages):
+            return {each.sender for each in messages}
+        case ProofReceived(proof=proof):
+            return {proof.first.sender}
+        case _:
+            names = ("peer", "sender", "target")
+            return {getattr(event, name) for name in names if hasattr(event, name)}
 
 
 def get_kinds(value: Event | Effect) -> set[str]:
-    """Its type and, where it has one, its stage, in lower case."""
-    kinds = {type(value).__name__.lower()}
+    """Its type and, where it has any, its stages, in lower case."""
+    stages: set[Stage] = set()
     if isinstance(value, MessageReceived):
-        kinds.add(value.signed.stage.name.lower())
+        stages = {value.signed.stage}
+    elif isinstance(value, CARRIERS):
+        stages = {Stage.VIEW, Stage.WITNESS}
+    elif isinstance(value, CERTIFICATES):
+        stages = {each.stage for each in value.messages}
     elif isinstance(value, STAGED):
-        kinds.add(value.stage.name.lower())
-    return kinds
+        stages = {value.stage}
+    return {type(value).__name__.lower(), *(stage.name.lower() for stage in stages)}
 
 
 def require_kind(wanted: str | None) -> None:
@@ -81,7 +117,7 @@ def require_kind(wanted: str | None) -> None:
         raise ZpeerError(f"--kind {wanted}: expected one of {', '.join(known)}")
 
 
-def find_peer(genesis: Genesis, wanted: str) -> PeerId:
+def find_peer(genesis: Genesis, wanted: str, option: str = "--peer") -> PeerId:
     """A peer by its name, or the start of its id in hex; ZpeerError unless it is just one."""
     found = [
         peer
@@ -90,5 +126,5 @@ def find_peer(genesis: Genesis, wanted: str) -> PeerId:
     ]
     if len(found) != 1:
         names = ", ".join(genesis.names)
-        raise ZpeerError(f"--peer {wanted}: expected one of {names}, or the start of an id")
+        raise ZpeerError(f"{option} {wanted}: expected one of {names}, or the start of an id")
     return found[0]

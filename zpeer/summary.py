@@ -76,6 +76,11 @@ def result_lines(board: Scoreboard) -> list[str]:
             f"the {len(finished)} finished peers agree: head {last.head[:16]}, "
             f"parameters {last.parameters[:16]}, roster of {len(last.roster)}"
         )
+    if board.stuck:
+        lines.append(
+            f"attempts that got stuck: {len(board.stuck)}; `zpeer inspect LOG --why PEER` tells "
+            "who waited for whom"
+        )
     sent, tensors = board.traffic()
     lines.append(
         f"sent by a peer in a step: {say_bytes(sent)}, of it {say_bytes(tensors)} tensors; "

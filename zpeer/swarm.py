@@ -14,18 +14,19 @@ import subprocess
 import sys
 import time
 from contextlib import ExitStack, suppress
-from math import inf
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from rich.console import Console
 
-from zpeer.config import deadlines, load_peer, load_run, peers_per_core
+from zpeer.config import genesis, load_peer, load_run
+from zpeer.core.schedule import SPACIOUS, compute_allowance
 from zpeer.errors import ConfigError, StartError
 from zpeer.figure import curve_of, draw
 from zpeer.ids import short
 from zpeer.pipes import GRACE_SECONDS, ExitInbox, Inbox
 from zpeer.renewal import renew
 from zpeer.scoreboard import CODE_BANNED, CODE_REMOVED, Member, Scoreboard
+from zpeer.signed import STEP_STAGES
 from zpeer.summary import summarize
 from zpeer.view import make_view
 
@@ -35,13 +36,14 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from zpeer.config import RunFile
+    from zpeer.genesis import Genesis
     from zpeer.view import View
 
 CODE_INTERRUPTED = 130
 READ_BYTES = 1 << 16
 POLL_SECONDS = 0.1
 SLACK_SECONDS = 30.0
-"""Beyond its deadlines, how long a peer may take to end after the first one ended."""
+"""How long a peer may take to end when nothing keeps it."""
 SINGLE_THREADED = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 """No import may start threads before the fork; a peer sets its own number afterwards."""
 FIGURE_NAME = "figure.png"
@@ -107,23 +109,42 @@ def peer_files(directory: Path, run: RunFile) -> dict[str, Path]:
 def watch(directory: Path, board: Scoreboard, view: View) -> None:
     """Start all peers of a run and fold what they say into the board until the last one ended."""
     run = load_run(directory)
-    limits = deadlines(run, peers_per_core(run, os.cpu_count() or 1))
-    patience = limits.heavy + limits.stage + SLACK_SECONDS
+    attempt = compute_attempt_seconds(genesis(run))
     with Swarm(directory, peer_files(directory, run), board) as swarm, view:
-        limit = inf
-        while not swarm.is_over and time.monotonic() < limit:
-            swarm.listen()
+        heard = time.monotonic()
+        while not swarm.is_over:
+            if swarm.listen():
+                heard = time.monotonic()
             view.update(board, time.monotonic())
-            if limit == inf and has_ended(board):
-                limit = time.monotonic() + patience
-        if swarm.is_over:
-            swarm.require_started()
+            patience = compute_patience(board, attempt)
+            if has_ended(board) and time.monotonic() - heard > patience:
+                return
+        swarm.require_started()
 
 
 def has_ended(board: Scoreboard) -> bool:
-    """Whether a peer ended of itself: then the others end within their deadlines, or hang."""
+    """Whether a peer ended of itself: then the others go on, or end, or hang."""
     leaving = (None, CODE_BANNED, CODE_REMOVED)
     return any(each.code not in leaving for each in board.members.values())
+
+
+def compute_attempt_seconds(genesis: Genesis) -> float:
+    """Most that an attempt may last before anything was measured, the slow path included: 4 Delta
+    a round, and twice the patience to end it and to fetch what its record rests on (protocol,
+    section 5).
+    """
+    rounds = (len(genesis.peers) - 1) // 2 + 1
+    stages = sum(compute_allowance(genesis, (), stage) for stage in STEP_STAGES)
+    return stages + rounds * 4 * genesis.delta + 2 * genesis.patience
+
+
+def compute_patience(board: Scoreboard, attempt_seconds: float) -> float:
+    """How long nothing may be heard of a swarm of which a peer has ended: an attempt, whose
+    deadlines grow with what steps took; none where all that still run have left the roster.
+    """
+    if not any(each.is_running and not each.has_left for each in board.members.values()):
+        return SLACK_SECONDS
+    return SLACK_SECONDS + attempt_seconds + SPACIOUS * board.longest_seconds
 
 
 class Pipe(NamedTuple):
@@ -180,9 +201,10 @@ class Swarm:
         """Whether all has been heard: every pipe is closed."""
         return not self._selector.get_map()
 
-    def listen(self) -> None:
-        """Wait a moment for what the peers say, and tell the board."""
-        for key, _ in self._selector.select(POLL_SECONDS):
+    def listen(self) -> bool:
+        """Wait a moment for what the peers say, and tell the board; whether anything was said."""
+        ready = self._selector.select(POLL_SECONDS)
+        for key, _ in ready:
             data = os.read(key.fd, READ_BYTES)
             inbox = self._inboxes.get(key.fd)
             if not data:
@@ -193,6 +215,7 @@ class Swarm:
             else:
                 self._codes |= {each.name: each.code for each in self._exits.take(data)}
         self._settle()
+        return bool(ready)
 
     def _settle(self) -> None:
         """Tell the board of ends, but of none before its peer's last word was heard."""

@@ -12,15 +12,21 @@ from typing import TYPE_CHECKING, assert_never
 from zpeer import effects as fx
 from zpeer import events as ev
 from zpeer.ids import short
+from zpeer.narrator import say_agreement
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from zpeer.effects import Effect
     from zpeer.events import Event
+    from zpeer.ids import PeerId
     from zpeer.narrator import Narrator
 
 INDENT = " " * 12
 
-Relayed = ev.SetRequested | ev.SetReceived | ev.ProofReceived
+Relayed = (
+    ev.SetRequested | ev.SetReceived | ev.ProofReceived | ev.ChainReceived | ev.CertificateReceived
+)
 Bulk = ev.PartArrived | ev.ResultArrived | ev.BlobArrived | ev.BlobRequested
 Computed = (
     ev.SecretDrawn
@@ -40,6 +46,8 @@ Sending = (
     | fx.SendProof
     | fx.SendBlob
     | fx.SendBlobRequest
+    | fx.PassOn
+    | fx.SendCertificate
 )
 
 
@@ -55,7 +63,13 @@ def say_event(narrator: Narrator, event: Event) -> str:
             return "all peers are connected: the run starts"
         case ev.MessageReceived(signed=signed):
             return narrator.say_signed(signed)
-        case ev.SetRequested() | ev.SetReceived() | ev.ProofReceived():
+        case (
+            ev.SetRequested()
+            | ev.SetReceived()
+            | ev.ProofReceived()
+            | ev.ChainReceived()
+            | ev.CertificateReceived()
+        ):
             return _say_relay(narrator, event)
         case ev.PartArrived() | ev.ResultArrived() | ev.BlobArrived() | ev.BlobRequested():
             return _say_bulk(narrator, event)
@@ -68,14 +82,17 @@ def say_event(narrator: Narrator, event: Event) -> str:
 def _say_relay(narrator: Narrator, event: Relayed) -> str:
     match event:
         case ev.SetRequested(peer=peer, head=head, stage=stage):
-            return f"{narrator.name(peer)} asks for the {stage.name} set  {narrator.place(head)}"
+            return f"{narrator.name(peer)} asks for {stage.name} messages  {narrator.place(head)}"
         case ev.SetReceived(peer=peer, head=head, stage=stage, messages=messages):
-            what = f"{stage.name} set of {len(messages)} messages"
+            what = f"{len(messages)} {stage.name} messages"
             return f"{what} from {narrator.name(peer)}  {narrator.place(head)}"
-        case ev.ProofReceived(first=first):
-            who = narrator.name(first.sender)
-            what = f"proof that {who} signed two {first.stage.name} bodies"
-            return f"{what}  {narrator.place(first.head)}"
+        case ev.ProofReceived(proof=proof):
+            return f"somebody {narrator.say_proof(proof)}  {narrator.place(proof.first.head)}"
+        case ev.ChainReceived(view=view, witnesses=witnesses):
+            through = narrator.list_names(each.sender for each in witnesses)
+            return f"passed on by {through}: {narrator.say_signed(view)}"
+        case ev.CertificateReceived(record=record, messages=messages):
+            return f"certificate: {narrator.say_certificate(record, messages)}"
 
 
 def _say_bulk(narrator: Narrator, event: Bulk) -> str:
@@ -89,7 +106,7 @@ def _say_bulk(narrator: Narrator, event: Bulk) -> str:
         case ev.ResultArrived(sender=sender, head=head):
             return f"RESULT from {narrator.name(sender)}: {size}  {narrator.place(head)}"
         case ev.BlobArrived():
-            return f"published bytes: {size}"
+            return f"bytes by their digest: {size}"
 
 
 def _say_result(
@@ -129,6 +146,7 @@ def render_effect(narrator: Narrator, effect: Effect) -> str:
     """One indented line for an effect; a paragraph for a record."""
     if isinstance(effect, fx.Decide):
         lines = narrator.record(effect.record)
+        lines.insert(1, f"decided {say_agreement(effect.record, effect.verdicts)}")
         return "\n".join([f"{INDENT}-> {lines[0]}", *(f"{INDENT}   {x}" for x in lines[1:])])
     return f"{INDENT}-> {say_effect(narrator, effect)}"
 
@@ -147,6 +165,8 @@ def say_effect(narrator: Narrator, effect: Effect) -> str:  # noqa: PLR0911 - on
             | fx.SendProof()
             | fx.SendBlob()
             | fx.SendBlobRequest()
+            | fx.PassOn()
+            | fx.SendCertificate()
         ):
             return _say_sending(narrator, effect)
         case fx.SetTimer(at=at):
@@ -157,11 +177,19 @@ def say_effect(narrator: Narrator, effect: Effect) -> str:  # noqa: PLR0911 - on
             return f"release {', '.join(map(short, heads)) or 'parameters'}"
         case fx.WriteEvidence(departure=departure):
             return f"write evidence: {narrator.say_departure(departure)}"
+        case fx.Place(kind=kind, sender=sender, blob=blob, head=head):
+            whose = f"the {kind.name} of {narrator.name(sender)}"
+            return f"take bytes {short(blob)} as {whose}  {narrator.place(head)}"
+        case fx.Warn(stage=stage, reason=reason, peers=peers):
+            return f"WARN at {stage.name}: {reason}{_say_named(narrator, peers)}"
         case fx.Stop(code=code, reason=reason, peers=peers):
-            named = f" [{narrator.list_names(peers)}]" if peers else ""
-            return f"STOP with code {code}: {reason}{named}"
+            return f"STOP with code {code}: {reason}{_say_named(narrator, peers)}"
         case _:
             return f"{_say_computation(narrator, effect)}  {narrator.place(effect.head)}"
+
+
+def _say_named(narrator: Narrator, peers: Sequence[PeerId]) -> str:
+    return f" [{narrator.list_names(peers)}]" if peers else ""
 
 
 def _say_sending(  # noqa: PLR0911 - one a case
@@ -174,15 +202,20 @@ def _say_sending(  # noqa: PLR0911 - one a case
         case fx.SendResult(to=several):
             return f"send result to {narrator.list_names(several)}"
         case fx.SendSetRequest(to=to, stage=stage):
-            return f"ask {narrator.name(to)} for its {stage.name} set"
+            return f"ask {narrator.name(to)} for {stage.name} messages"
         case fx.SendSet(to=to, stage=stage, messages=messages):
-            return f"send {narrator.name(to)} the {stage.name} set of {len(messages)}"
-        case fx.SendProof(first=first):
-            return f"show to all that {narrator.name(first.sender)} signed two bodies"
+            return f"send {narrator.name(to)} {len(messages)} {stage.name} messages"
+        case fx.SendProof(to=several, proof=proof):
+            return f"show {narrator.list_names(several)} what {narrator.say_proof(proof)}"
         case fx.SendBlob(digest=digest, to=several):
-            return f"publish bytes {short(digest)} to {narrator.list_names(several)}"
+            return f"send bytes {short(digest)} to {narrator.list_names(several)}"
         case fx.SendBlobRequest(digest=digest, to=several):
             return f"ask {narrator.list_names(several)} for bytes {short(digest)}"
+        case fx.PassOn(view=view, to=several):
+            return f"pass on to {narrator.list_names(several)}: {narrator.say_signed(view)}"
+        case fx.SendCertificate(record=record, messages=messages, to=several):
+            what = narrator.say_certificate(record, messages)
+            return f"show {narrator.list_names(several)} the certificate: {what}"
         case _:
             assert_never(effect)
 

@@ -24,7 +24,7 @@ import msgspec
 from zpeer.effects import Effect
 from zpeer.errors import LogError
 from zpeer.events import Event
-from zpeer.genesis import Deadlines, Genesis
+from zpeer.genesis import Genesis
 from zpeer.ids import Digest, PeerId, short
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import BinaryIO
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 MAGIC = b"zpeerlog" + FORMAT_VERSION.to_bytes(4, "little")
 FRAME_BYTES_MAX = 1 << 28
 """A larger length is no length but damage."""
@@ -59,8 +59,10 @@ class Header(msgspec.Struct, frozen=True, array_like=True, tag=1):
 
     protocol: int
     genesis: Genesis
-    deadlines: Deadlines
     me: PeerId
+    keys: tuple[bytes, ...]
+    """Compressed public keys of the genesis' peers, in its order: messages carry signatures that
+    the core asks about. None at all where signatures are ideal, as in a simulation."""
     aggregator: Choice
     policy: Choice
     core: Digest = Digest(b"")
