@@ -95,8 +95,9 @@ def ask_ahead(context: Context) -> None:
     if is_first(attempt, bytes([AHEAD, attempt.stage])):
         peers = [peer for peer in attempt.base.roster if attempt.ahead.get(peer, 0) > attempt.stage]
         ask_for_stage(context, peers, attempt.base.head, attempt.stage)
-        if any(attempt.ahead[peer] == NEXT_HEAD for peer in peers):
-            ask_for_stage(context, peers, attempt.base.head, context.stages[-1])
+        beyond = [peer for peer in peers if attempt.ahead[peer] == NEXT_HEAD]
+        if attempt.stage is not context.stages[-1]:
+            ask_for_stage(context, beyond, attempt.base.head, context.stages[-1])
 
 
 # --- what is missing before a deadline ------------------------------------------------------------

@@ -10,7 +10,7 @@ from zpeer.core.convict import find_fault, get_culprit, note_proof
 from zpeer.core.early import keep_early, keep_early_chain, take_arrival
 from zpeer.core.proofs import write_evidence
 from zpeer.core.resolve import is_concluding, take_candidate, take_set
-from zpeer.core.slow_path import call, take_chain, take_view
+from zpeer.core.slow_path import call_with_proof, take_chain, take_view
 from zpeer.effects import SendProof
 from zpeer.faults import FaultKind
 from zpeer.proofs import Equivocation, Misdeed, Proof
@@ -139,7 +139,7 @@ def convict(context: Context, proof: Proof) -> None:
     is_here = get_head_of(proof) == attempt.base.head and get_stage(proof) <= Stage.VERDICT
     is_news = note_proof(context, proof)
     if is_news and is_here and attempt.slow is None and not is_concluding(context):
-        call(context)
+        call_with_proof(context, get_culprit(proof))
 
 
 def get_head_of(proof: Proof) -> bytes:

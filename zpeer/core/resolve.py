@@ -136,8 +136,10 @@ def is_wanted(context: Context, head: Digest) -> bool:
 
 def is_concluding(context: Context) -> bool:
     """Whether it is clear how the attempt ends, and only what that rests on is missing."""
-    slow = context.attempt.slow
-    return (slow is not None and slow.agreed is not None) or find_wanted(context) is not None
+    attempt = context.attempt
+    if attempt.slow is not None and attempt.slow.agreed is not None:
+        return True
+    return bool(attempt.messages.get(Stage.DECIDED)) and find_wanted(context) is not None
 
 
 def is_cut_off(context: Context) -> bool:

@@ -55,15 +55,17 @@ def join(context: Context, claims: tuple[PeerId, ...], why: str) -> None:
         pass_on(context, signed)
 
 
-def call(context: Context) -> bool:
-    """Join for a reason of my own: somebody is late, or a proof is in hand."""
+def call_late(context: Context) -> None:
+    """Call for those who are past a deadline, if there are any."""
     claims = find_claims(context)
-    proven = any(peer in context.state.proofs for peer in context.attempt.base.roster)
-    if not claims and not proven:
-        return False
-    reason = describe_waiting(context) if claims else "somebody signed what convicts it"
-    join(context, claims, f"I call: {reason}")
-    return True
+    if claims:
+        join(context, claims, f"I call; awaited: {describe_waiting(context)}")
+
+
+def call_with_proof(context: Context, culprit: PeerId) -> None:
+    """Call at once: what one peer signed for this attempt convicts it."""
+    why = f"I call: {context.names([culprit])} signed what convicts it"
+    join(context, find_claims(context), why)
 
 
 def list_views(attempt: Attempt) -> tuple[Signed, ...]:

@@ -332,7 +332,7 @@ def on_timer(context: Context) -> None:
     if now >= find_due(context) - 2 * delta:
         ask_everybody(context)
     if context.is_agreeing:
-        slow_path.call(context)
+        slow_path.call_late(context)
     elif now >= find_due(context):
         stop_waiting(context)
 
