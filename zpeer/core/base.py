@@ -11,10 +11,12 @@ import msgspec
 
 from zpeer.core.limits import scale
 from zpeer.core.mprng import compute_place
+from zpeer.core.schedule import compute_allowance
 from zpeer.core.state import Base
 from zpeer.ids import NOTHING, PeerId
 from zpeer.parts import Layout
 from zpeer.record import Outcome, Record
+from zpeer.signed import STEP_STAGES
 
 if TYPE_CHECKING:
     from zpeer.genesis import Genesis
@@ -133,4 +135,5 @@ def spread(
         checked=checked,
         charges=charges,
         durations=durations,
+        allowances=tuple(compute_allowance(genesis, durations, each) for each in STEP_STAGES),
     )

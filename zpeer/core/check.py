@@ -25,7 +25,6 @@ from zpeer.core.judge import (
 )
 from zpeer.core.mprng import compute_secret_beacon, compute_share
 from zpeer.core.reveal import get_share
-from zpeer.core.schedule import compute_allowance
 from zpeer.core.thresholds import ACCUSED, BLAMED, distance
 from zpeer.core.verify import get_stated
 from zpeer.effects import SendBlob
@@ -118,8 +117,7 @@ class CheckStage:
 def find_bytes_end(context: Context) -> float:
     """Until when bytes that matters rest on are waited for: early enough to say what is lacking."""
     attempt = context.attempt
-    seconds = compute_allowance(context.genesis, attempt.base.durations, Stage.CHECK)
-    return attempt.entered + BYTES_WAIT * seconds
+    return attempt.entered + BYTES_WAIT * attempt.base.allowances[Stage.CHECK - 1]
 
 
 def collect_late_views(context: Context) -> tuple[Signed, ...]:

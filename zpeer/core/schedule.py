@@ -46,10 +46,9 @@ def find_due(context: Context) -> float:
     Who comes into a stage after the one before was due (its machine slept) still gives it
     `patience`.
     """
-    attempt, genesis = context.attempt, context.genesis
-    stages = context.stages[: context.stages.index(attempt.stage) + 1]
-    spans = (compute_allowance(genesis, attempt.base.durations, each) for each in stages)
-    return max(attempt.started + sum(spans), attempt.entered + genesis.patience)
+    attempt = context.attempt
+    spans = (attempt.base.allowances[s - 1] for s in context.stages if s <= attempt.stage)
+    return max(attempt.started + sum(spans), attempt.entered + context.genesis.patience)
 
 
 def find_bytes_due(context: Context) -> float:

@@ -61,6 +61,8 @@ class Base(msgspec.Struct, frozen=True):
     charges: tuple[Charge, ...]
     durations: tuple[float, ...]
     """Agreed seconds by stage; empty before the first counted step."""
+    allowances: tuple[float, ...]
+    """Seconds that each stage of this attempt is given (`schedule.py`)."""
 
     def part_of(self, peer: PeerId) -> int:
         """The part the peer owns; -1 for who is no worker."""
