@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from zpeer.genesis import Genesis, Protection
 from zpeer.ids import Digest, PeerId, digest, digest_bytes, number
+from zpeer.signed import Signed, Stage, Statement, body_digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -21,6 +22,22 @@ STAGE_SECONDS = 10.0
 def peer(place: int) -> PeerId:
     """A peer's id that sorts and prints in order, and is never NOTHING."""
     return PeerId(bytes([place]) * 31 + b"\x01")
+
+
+def sign(stage: Stage, head: Digest, sender: PeerId, payload: bytes) -> Signed:
+    """A signed body, under an ideal signature."""
+    body = body_digest(stage, head, sender, payload)
+    return Signed(stage, head, sender, payload, make_signature(sender, body))
+
+
+def make_signature(sender: PeerId, body: Digest) -> bytes:
+    """64 bytes that only a test that takes another's name makes for it."""
+    return digest("toy signature", sender, body) * 2
+
+
+def verify(signed: Signed | Statement) -> bool:
+    """Whether the signature is the sender's, under just this body."""
+    return signed.signature == make_signature(signed.sender, signed.body)
 
 
 def to_bytes(values: Iterable[float]) -> bytes:
@@ -79,6 +96,7 @@ def make_genesis(n: int, steps: int = 4, validators: int = 1, **changes: Any) ->
         "delta_multiple": 8.0,
         "directions": DIRECTIONS,
         "protection": Protection.FULL,
+        "patience": STAGE_SECONDS,
     }
     return Genesis(**{**fields, **changes})
 
