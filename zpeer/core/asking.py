@@ -72,6 +72,7 @@ def note_ahead(context: Context, peer: PeerId, stage: int) -> None:
         return
     if not is_anybody_ahead(attempt):
         attempt.ahead_since = context.now
+        attempt.timer = 0.0
     attempt.ahead[peer] = stage
 
 

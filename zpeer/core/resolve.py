@@ -158,6 +158,7 @@ def ask_for_outcome(context: Context) -> None:
     attempt = context.attempt
     attempt.tries += 1
     attempt.tried = context.now
+    attempt.timer = 0.0
     head = attempt.base.head
     for stage in (Stage.COMMIT, Stage.CHECK, Stage.DECIDED):
         ask_for_stage(context, context.others, head, stage)

@@ -49,6 +49,7 @@ def join(context: Context, claims: tuple[PeerId, ...], why: str) -> None:
     """Sign my view, and pass on those I hold."""
     attempt = context.attempt
     attempt.slow = SlowPath(joined=context.now)
+    attempt.timer = 0.0
     context.emit(Warn(stage=attempt.stage, reason=why, peers=claims))
     context.broadcast(Stage.VIEW, compose_view(context, claims))
     for signed in list_views(attempt):

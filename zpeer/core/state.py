@@ -100,7 +100,7 @@ class Attempt(msgspec.Struct):
     entered: float = 0.0
     """When this stage was entered."""
     timer: float = 0.0
-    """What the timer is set to."""
+    """What the timer is set to; 0 where something may be due sooner."""
     messages: dict[int, dict[PeerId, Signed]] = {}
     """First signed body by stage and sender."""
     sent: set[int] = set()

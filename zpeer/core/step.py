@@ -93,6 +93,7 @@ def enter(context: Context, stage: Stage) -> None:
     attempt = context.attempt
     attempt.stage = stage
     attempt.entered = context.now
+    attempt.timer = 0.0
     if is_anybody_ahead(attempt):
         attempt.ahead_since = context.now
 
@@ -282,13 +283,14 @@ def is_finished(context: Context, record: Record) -> bool:
 
 
 def set_timer(context: Context) -> None:
-    """Wake when something is due next."""
+    """Wake when something is due next, if that has changed: what fires too early does no harm."""
     attempt = context.attempt
+    if attempt.timer > context.now:
+        return
     ahead = [at for at in find_times(context) if at > context.now]
-    at = min(ahead, default=0.0)
-    if at and at != attempt.timer:
-        attempt.timer = at
-        context.emit(SetTimer(at=at))
+    if ahead:
+        attempt.timer = min(ahead)
+        context.emit(SetTimer(at=attempt.timer))
 
 
 def find_times(context: Context) -> Iterator[float]:
