@@ -54,6 +54,9 @@ CRASHED, STOPPED = 1, 5
 WORKERS_LEAST = 2
 """Of a roster of three: what makes a part largest."""
 IDLE_SECONDS = 1.0
+DRAIN_SECONDS = 0.2
+"""What has come in is read before a timer fires, for at most so long: who was stopped for a while
+must not take others for late whose words lie in its sockets."""
 LINGER_SECONDS = 2.0
 """After a stop in disagreement sets are still shown to peers that look for who lied."""
 JOIN_SECONDS = 60.0
@@ -290,8 +293,11 @@ class Process:
         """Wait for something to happen, and deal with it."""
         session = self._peer.session
         news = self._transport.poll(min(IDLE_SECONDS, max(0.0, until - self._now())))
-        for item in news:
-            self._take(item)
+        more, end = news, self._now() + DRAIN_SECONDS
+        while more:
+            for item in more:
+                self._take(item)
+            more = self._transport.poll(0.0) if self._now() < end else []
         answers = self._hand.take()
         for done in answers:
             if done.problem is not None:

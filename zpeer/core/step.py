@@ -184,11 +184,11 @@ def request_update(context: Context) -> None:
 
 
 def finish(context: Context) -> None:
-    """n equal verdicts make the record final. While somebody waits, all are shown them; who leaves
-    is in any case."""
+    """n equal verdicts make the record final. While somebody waits, and at the end of the run, all
+    are shown them; who leaves is in any case."""
     attempt = context.attempt
     record = decode_record(attempt.verdict)
-    is_awaited = attempt.slow is not None or bool(attempt.views)
+    is_awaited = attempt.slow is not None or bool(attempt.views) or is_finished(context, record)
     verdicts = attempt.members(Stage.VERDICT)
     for peer in context.others if context.is_agreeing else ():
         if is_awaited or peer not in record.roster:
