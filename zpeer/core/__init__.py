@@ -25,8 +25,13 @@ they collude, see everything, and speak last. Then, for every honest peer:
 - *Totality.* No event that a peer can cause raises anything, and memory is bounded: one slot a
   sender and stage for this head, one a sender and kind for heads to come (section 8).
 
-Not guaranteed yet: progress. With `agreement = "stop"` a missing message ends the run (see the
-end).
+And if messages between honest peers arrive within Delta, and any minority F = ceil(n/2) - 1 is
+faulty in any way:
+
+- *Progress.* The run goes on while three peers are left. Each attempt that is stuck costs somebody
+  the place or a pair a charge, so there are not many.
+- *Removal without blame.* Silence costs the place, not the name. An honest peer can lose its place
+  only as one half of a pair whose other half is faulty and leaves with it.
 
 The chain
 =========
@@ -34,7 +39,7 @@ The chain
 The genesis, then every decided attempt's *record*, make a chain: head = H(record). Every signed
 message carries the head it builds on, so one field separates runs, steps and attempts. A record
 is a function of the stage sets COMMIT to CHECK of its attempt and of bytes they name by hash
-(`verdict.py`); the next attempt is a function of the record (`base.py`). An attempt *counts*, is
+(`verdict.py`), or, after the slow path, of the agreed views alone (`resolve.py`); the next attempt is a function of the record (`base.py`). An attempt *counts*, is
 *void* (parameters and minibatches stay, the smaller roster tries again with the same validators),
 or, after the last step, *closes*: everybody checks, nobody computes, until no draw and no matter
 is open and one more CHECK set is recorded after the last report.
@@ -66,7 +71,7 @@ PROJECTIONS     r; for every part j: s_i^j = <z_j, clip_tau(g_i[j] - v_j)> for k
                 norm_i^j = ||g_i[j] - v_j||. (`verify.py`; the paper's verifications 1 to 3)
 CHECK           a_i; accusations; findings on open matters; a validator's reports; durations. The
                 last word before q = H(xor a_i) draws validators and targets. (`check.py`)
-VERDICT         H(record). n equal ones make it final. (`verdict.py`)
+VERDICT         H(record). n equal ones make it final, whenever they come. (`verdict.py`)
 ==============  ==================================================================================
 
 *Why the draw comes last.* Nobody knows q before all PROJECTIONS are in. If r drew the validators,
@@ -111,8 +116,8 @@ Faults and outcomes (section 3; `faults.py` has the words)
 =====================  ======================================  ===============================
 fault                  seen by                                 outcome
 =====================  ======================================  ===============================
-EQUIVOCATION           who holds two bodies of one slot        evidence, and the run stops
-INVALID_BODY           all                                     ban; void unless CHECK
+EQUIVOCATION           who holds two bodies of one slot        call with the proof; ban
+INVALID_BODY           all                                     ban; void unless CHECK, VERDICT
 PART_NOT_FINITE        the owner; matter                       ban (the row counts as zeros)
 RESULT_NOT_FINITE      all, once the REVEAL set is complete    ban, void
 WRONG_SHARE            all, REVEAL                             ban, void
@@ -127,6 +132,12 @@ CONCEALED_PROJECTION   a validator; matter                     ban of the owner 
 FALSE_ACCUSATION       all, by their findings                  ban of the accuser
 ACCUSATION_FELL        all: most lacked the bytes              removal of the accuser
 PARTS_NOT_PUBLISHED    all: most lacked the row                removal, the part's owner too
+SILENT                 all: no view in the slow path           removal
+CLAIMED_BY_MOST        all: more than F wait for it            removal
+CLAIMS_MOST            all: it waits for more than F           removal
+PAIR_ELIMINATED        all: charged too often                  removal of both
+CHARGED_WITH_MOST      all: charges with more than F           removal
+SECRET_WITHHELD        all: no a_i in its view                 removal
 =====================  ======================================  ===============================
 
 A removed peer's last gradient is an open draw: a conviction turns the removal into a ban.
@@ -166,25 +177,56 @@ attempts. Evidence holds the accused's own messages and only such sets of others
 signed the digest of, as an echo or within a head: nobody can sign a second story afterwards and
 frame it.
 
+Agreement in trouble (section 5)
+================================
+
+*Schedule* (`schedule.py`). All due times of an attempt are fixed when it starts, by durations that
+all agree on: what each stage took lately, as the median of what peers saw of the (n-f)-th message,
+times a margin; never less than `patience`, which is 6 Delta. PARTs and RESULTs are due 6 Delta
+before the word that rests on them: who lacks bytes calls before anybody can miss its word.
+
+*Asking* (`asking.py`). Who is ahead of me is asked for what I still miss, half a Delta later;
+everybody is, 2 Delta before a deadline; a PART its worker, a RESULT everybody, by its hash. Who
+echoes another set than mine is asked for it at once.
+
+*Call* (`call.py`). Past a deadline, or with a proof in hand, a peer signs its *view*: what its
+VERDICT names, its COMMIT set, its a_i, whom it waits for, a proof. Who gets a valid view with a
+claim or a proof signs its own at once. After that nobody signs a stage message of the attempt.
+
+*Slow path* (`slow_path.py`). Dolev-Strong broadcast of all views, F + 1 rounds of 4 Delta; in good
+weather it is over after one, by CLOSED. Then (`resolve.py`):
+
+1. a record that more than half of the roster voted for is the record. A fast commit needs
+   everybody's VERDICT, so if anybody has it, every honest peer has voted for it;
+2. else the attempt is void, by the views alone. Banned: who signed two views, or what a proof
+   holds. Removed: who was not heard. Claims are settled. The a_i of the views, held against the
+   COMMIT set that most of them name, give the q that CHECK would have given: nobody wins a better
+   draw by calling.
+
+What all saw in the sets of an attempt that a call voided comes back as a proof in the next CHECK
+(`convict.collect_misdeeds`). What only a part's owner saw in it is dropped, as failed sums are: the
+attempt moved nothing, and the call was charged.
+
+*Claims* (`claims.py`). A dispute over bytes that nobody else saw is charged to both. Who is claimed
+by more than F, or claims more, is removed; so is a pair over its limit, and who has charges with
+more than F. The claims of a call that did not keep the record from being made are settled in the
+next CHECK set: no call is free.
+
+*Certificates*. n VERDICTs prove a record; so do DECIDED of more than half of the roster, which all
+sign after the slow path. Who is behind is shown them. Who ends with the views of half of the roster
+or fewer was cut off: it decides nothing, and stops.
+
+With `agreement = "stop"`, which is for debugging, and without protection, none of this exists: a
+missed deadline, verdicts that differ or two bodies of one signer stop the peer with code 5 and an
+error that names stage, peers and what was awaited.
+
 What stays undetected
 =====================
 
 A shift of a part within the tolerance of its sum, in every step. A lone owner that covers its
 shift with its own projection, or with an accomplice's, until either is drawn: Delta_max bounds
-what it does in a step. A draw whose validator and target collude. The durations in CHECK are
-heard but bind nobody yet: deadlines come from the peer's own `patience`.
-
-Where the slow path will stand (section 5)
-==========================================
-
-`agreement = "stop"` is all there is now. Four things stop a peer with code 5 and an error that
-names stage, peers and what was awaited: a deadline (`step.stop_waiting`), verdicts that differ
-(`step.finish`), an echo that nobody explains (`step.stop_waiting`, after
-`broadcast.ask_about_echo` asked for the set behind it), and two bodies of one signer
-(`broadcast.convict`, with evidence). Calls, views, settled claims and DECIDED enter there:
-`stop_waiting` becomes a call, `convict` joins one with its proof, `finish` keeps a differing
-verdict as missing, and the record gains charges and settled views. Silence is then a removal, and
-PART or RESULT claims are charged to pairs.
+what it does in a step. A draw whose validator and target collude. Who withholds bytes from one
+peer at a time: that is charged to both, up to the limit.
 
 Without protection (`clip`, `none`) there are three stages, no checks, draws or beacons; only what
 cannot be read at all still costs its sender the place.
