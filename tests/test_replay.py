@@ -12,27 +12,46 @@ from tests.core.toy import Clip
 from tests.recorded import (
     GENESIS,
     HEADER,
+    NAMES,
     PEERS,
+    RUN,
     CounterCore,
     CounterMaker,
     make_events,
+    make_record,
+    make_signed,
     record_counter,
 )
-from zpeer.effects import Decide
-from zpeer.errors import ZpeerError
-from zpeer.events import BlobArrived, TimerFired
-from zpeer.ids import digest
-from zpeer.recording import Recorder, SegmentLimits
-from zpeer.replay import DIFFERENT, EQUAL, replay_with
-from zpeer.selection import Selection, find_peer
-from zpeer.zlog import (
-    read_log,
+from zpeer.crypto import SigningKey
+from zpeer.effects import Decide, Warn
+from zpeer.errors import LogError, ZpeerError
+from zpeer.events import (
+    BlobArrived,
+    CertificateReceived,
+    ChainReceived,
+    ProofReceived,
+    TimerFired,
 )
+from zpeer.ids import digest
+from zpeer.log_keys import IDEAL, make_verify
+from zpeer.messages import Decided, View
+from zpeer.narrator import Narrator
+from zpeer.proofs import Equivocation
+from zpeer.recording import Recorder, SegmentLimits, make_header
+from zpeer.replay import DIFFERENT, EQUAL, replay_with
+from zpeer.rerun import Turn
+from zpeer.selection import Selection, find_peer
+from zpeer.signed import Signed, Stage, body_digest
+from zpeer.simulation import Signatures
+from zpeer.wire import encode_payload
+from zpeer.zlog import Position, read_log
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from typing import Any
 
     from zpeer.effects import Effect
+    from zpeer.events import Event
     from zpeer.rerun import Maker
 
 SMALL = SegmentLimits(events=5)
@@ -184,6 +203,95 @@ def test_the_timeline_is_filtered_by_step_peer_kind_and_time(tmp_path: Path) -> 
     assert early.count("REVEAL from") == 3
     assert "6 events" not in early
     assert replay(tmp_path, maker, quiet=True)[1].count("\n") == 1
+
+
+def test_the_slow_path_is_filtered_by_whom_it_is_about_and_by_stage_and_step() -> None:
+    narrator = Narrator.of(GENESIS)
+    record = make_record(RUN, 4)
+    narrator.record(record)
+    view = Signed(Stage.VIEW, record.head, PEERS[1], encode_payload(View()), b"")
+    witness = Signed(Stage.WITNESS, record.head, PEERS[2], view.body, b"")
+    word = Signed(Stage.DECIDED, RUN, PEERS[3], encode_payload(Decided(record.head)), b"")
+    chain = ChainReceived(view, (witness,))
+    two = ProofReceived(Equivocation(view.statement, view.statement))
+    certificate = CertificateReceived(msgspec.msgpack.encode(record), (word,))
+    events: tuple[Event, ...] = (chain, two, certificate, TimerFired())
+    turns = [
+        Turn(Position(1, place), 0.0, event, [], [Warn(Stage.CHECK, "?", ())], RUN)
+        for place, event in enumerate(events)
+    ]
+
+    def choose(**wanted: Any) -> list[int]:
+        selection = Selection(**wanted)
+        return [t.position.number for t in turns if selection.choose(t, narrator) is not None]
+
+    assert choose(step=5) == [0, 1]
+    assert choose(step=0) == [2, 3]
+    assert choose(peer=PEERS[1]) == [0, 1]
+    assert choose(peer=PEERS[2]) == [0]
+    assert choose(peer=PEERS[3]) == [2]
+    assert choose(kind="view") == choose(kind="WITNESS") == [0]
+    assert choose(kind="decided") == [2]
+    assert choose(kind="proofreceived") == [1]
+    assert choose(kind="check") == choose(kind="Warn") == [0, 1, 2, 3]
+
+
+def test_a_certificate_of_no_record_belongs_to_the_present_attempt() -> None:
+    event = CertificateReceived(b"?", ())
+    turn = Turn(Position(1, 0), 0.0, event, [], [], RUN)
+    assert Selection(step=0).choose(turn, Narrator.of(GENESIS)) == []
+
+
+# --- signatures inside messages -------------------------------------------------------------------
+
+
+def test_a_log_of_real_peers_checks_signatures_by_the_keys_in_its_header() -> None:
+    keys = [SigningKey.generate(digest("test", bytes([place]))) for place in range(3)]
+    peers = tuple(key.public.peer for key in keys)
+    genesis = msgspec.structs.replace(GENESIS, peers=peers, names=NAMES[:3])
+    compressed = {key.public.peer: key.public.compressed for key in keys}
+    header = make_header(
+        genesis, peers[0], keys=compressed, aggregator=HEADER.aggregator, policy=HEADER.policy
+    )
+    assert header.keys == tuple(compressed[peer] for peer in peers)
+    verify = make_verify(header)
+    body = body_digest(Stage.REVEAL, RUN, peers[1], b"x")
+    good = Signed(Stage.REVEAL, RUN, peers[1], b"x", keys[1].sign(body))
+    assert verify(good)
+    assert verify(good.statement)
+    assert not verify(msgspec.structs.replace(good, sender=peers[2]))
+    assert not verify(msgspec.structs.replace(good, signature=keys[2].sign(body)))
+    assert not verify(msgspec.structs.replace(good, signature=digest(IDEAL, peers[1], body) * 2))
+    assert not verify(msgspec.structs.replace(good, sender=PEERS[0]))
+
+
+def test_a_log_of_a_simulation_checks_its_ideal_signatures() -> None:
+    verify = make_verify(HEADER)
+    signed = make_signed(PEERS[1], RUN)
+    assert not verify(signed)
+    good = msgspec.structs.replace(signed, signature=Signatures.sign(PEERS[1], signed.body))
+    assert verify(good)
+    assert verify(good.statement)
+    assert not verify(msgspec.structs.replace(good, sender=PEERS[2]))
+    assert not verify(msgspec.structs.replace(good, payload=b"x"))
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ((b"x",) * 4, "holds a key that is none"),
+        (
+            tuple(
+                SigningKey.generate(digest("test", bytes([place]))).public.compressed
+                for place in range(4)
+            ),
+            "expected those of its run's peers",
+        ),
+    ],
+)
+def test_a_header_with_the_keys_of_others_is_refused(keys: tuple[bytes, ...], said: str) -> None:
+    with pytest.raises(LogError, match=said):
+        make_verify(msgspec.structs.replace(HEADER, keys=keys))
 
 
 def test_a_step_is_known_also_where_a_later_segment_is_opened(tmp_path: Path) -> None:

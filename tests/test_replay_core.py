@@ -14,14 +14,9 @@ import pytest
 
 from plugins.attacks.sign_flip import SignFlip
 from tests.core.toy import ByHash, Clip, Ring, Toy, make_genesis, peer
-from tests.recorded import (
-    HEADER,
-    make_events,
-    record_counter,
-)
+from tests.recorded import make_events, record_counter
 from tests.swarm import make_swarm
 from zpeer.errors import ConfigError, LogError, ZpeerError
-from zpeer.genesis import Deadlines
 from zpeer.ids import NOTHING
 from zpeer.recording import Recorder, SegmentLimits, choose, digest_core, digest_source
 from zpeer.recording import make_header as make_log_header
@@ -70,8 +65,8 @@ def make_header(ring: Ring, me: PeerId) -> Header:
     return Header(
         protocol=PROTOCOL_VERSION,
         genesis=ring.genesis,
-        deadlines=Deadlines(10.0, 10.0, 10.0),
         me=me,
+        keys=(),
         aggregator=Choice("clip", {}, digest_source(Clip())),
         policy=Choice("hash", {}, digest_source(ByHash())),
         core=digest_core(),
@@ -183,8 +178,8 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     session = swarm.peers[me].session
     header = make_log_header(
         swarm.shared.genesis,
-        swarm.shared.deadlines,
         me,
+        keys={},
         aggregator=choose("centered_clip", {}, swarm.shared.aggregator),
         policy=choose("uniform", {}, swarm.shared.policy),
     )
@@ -272,8 +267,8 @@ def changed_header(**changes: object) -> Header:
     header = Header(
         protocol=PROTOCOL_VERSION,
         genesis=make_genesis(4),
-        deadlines=HEADER.deadlines,
         me=peer(0),
+        keys=(),
         aggregator=Choice("clip", {}, digest_source(Clip())),
         policy=Choice("hash", {}, digest_source(ByHash())),
         core=digest_core(),

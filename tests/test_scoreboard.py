@@ -9,7 +9,7 @@ import msgspec
 from rich.console import Console
 
 from zpeer.figure import curve_of, draw
-from zpeer.observations import Assembling, Ended, Evaluated, Left, StepDecided
+from zpeer.observations import Assembling, Ended, Evaluated, Left, StepDecided, Waited
 from zpeer.scoreboard import Condition, Member, Scoreboard
 from zpeer.summary import summarize
 from zpeer.view import LiveView, PlainView, say_bytes
@@ -21,6 +21,7 @@ NAMES = ("ann", "bob", "eve")
 BAN = Left(
     "eve", "WRONG_SUM", "aggregated a part whose projections do not sum to zero", banned=True
 )
+SILENT = Left("eve", "SILENT", "was not heard when an attempt got stuck", banned=False)
 
 
 def make_board(protection: str = "full") -> Scoreboard:
@@ -74,6 +75,18 @@ def test_a_swarm_in_which_all_end_in_order_and_agree_has_no_problems() -> None:
     assert [each.name for each in board.finished] == ["ann", "bob"]
     assert board.members["eve"].condition is Condition.BANNED
     assert board.evidence == {"eve": "s/ann/wrong-sum-eeeeeeee-00.evidence"}
+
+
+def test_trouble_that_all_honest_peers_tell_of_is_news_once() -> None:
+    board = make_board()
+    trouble = Waited("ann", "COMMIT", "COMMIT from eve", ["eve"], 4)
+    for peer in ("eve", "ann", "bob"):
+        board.hear(peer, msgspec.structs.replace(trouble, peer=peer))
+    board.hear("bob", msgspec.structs.replace(trouble, peer="bob", step=5))
+    assert list(board.news) == [
+        "step 4, COMMIT: COMMIT from eve",
+        "step 5, COMMIT: COMMIT from eve",
+    ]
 
 
 def test_finished_peers_with_different_parameters_are_a_problem_that_names_both() -> None:
@@ -134,6 +147,69 @@ def test_a_ban_is_told_once_however_many_peers_report_it() -> None:
         board.hear(name, decided(name, 4, departures=[BAN]))
     assert [(ban.step, ban.left.peer) for ban in board.bans] == [(4, "eve")]
     assert len(board.news) == 1
+
+
+def test_a_removal_is_no_ban_and_looks_like_none() -> None:
+    board = make_board()
+    board.hear("ann", decided("ann", 4, departures=[SILENT], outcome="void"))
+    assert board.members["eve"].condition is Condition.REMOVED
+    assert list(board.news) == ["step 4: eve removed: was not heard when an attempt got stuck"]
+    for terminal in (False, True):
+        other = make_board()
+        other.hear("ann", decided("ann", 4, departures=[SILENT], outcome="void"))
+        text = show(other, terminal=terminal)
+        assert "eve removed: was not heard" in text
+        assert "banned" not in text
+
+
+def test_an_attempt_that_gets_stuck_is_told_once_for_each_whom_one_waits_for() -> None:
+    board = make_board()
+    board.hear("ann", decided("ann", 3))
+    board.hear("bob", decided("bob", 3))
+    called = Waited("ann", "CHECK", "I call: CHECK from eve", ["eve"], 4)
+    board.hear("eve", msgspec.structs.replace(called, peer="eve", waited_for=["ann"]))
+    board.hear("ann", called)
+    board.hear("bob", Waited("bob", "CHECK", "ann calls: it waits for eve", [], 4))
+    assert board.members["ann"].why == "stuck at CHECK: I call: CHECK from eve"
+    board.hear("bob", Waited("bob", "CHECK", "I call: CHECK from ann", ["ann"], 4))
+    assert list(board.news) == [
+        "step 4 stuck at CHECK; ann: I call: CHECK from eve",
+        "step 4 stuck at CHECK; bob: I call: CHECK from ann",
+    ]
+    board.hear("ann", decided("ann", 4, outcome="void", departures=[SILENT]))
+    assert board.members["ann"].why == ""
+    board.hear("ann", called)
+    assert len(board.stuck) == 2
+
+
+def test_who_dies_and_is_removed_for_it_is_a_problem_that_says_both() -> None:
+    for removed_first in (False, True):
+        board = make_board()
+        if not removed_first:
+            board.exited("eve", -9)
+            assert board.members["eve"].condition is Condition.DIED
+        board.hear("ann", decided("ann", 4, departures=[SILENT]))
+        if removed_first:
+            board.exited("eve", -9)
+        assert board.members["eve"].condition is Condition.REMOVED
+        for name in ("ann", "bob"):
+            board.hear(name, ended(name))
+            board.exited(name, 0)
+        (problem,) = board.problems()
+        assert problem == (
+            "eve removed: was not heard when an attempt got stuck; its process: ended without a "
+            "last word (killed by signal 9)"
+        )
+
+
+def test_who_was_removed_before_it_could_say_why_it_stopped_is_a_problem_that_says_both() -> None:
+    board = make_board()
+    board.hear("ann", decided("ann", 4, departures=[SILENT]))
+    for name, code in (("ann", 0), ("bob", 0), ("eve", 5)):
+        board.hear(name, ended(name, code=code, reason="cut off"))
+        board.exited(name, code)
+    (problem,) = board.problems()
+    assert problem.endswith("got stuck; its process: cut off")
 
 
 def test_void_attempts_do_not_count_as_steps_and_closing_ones_not_beyond_the_last() -> None:
@@ -207,6 +283,7 @@ def test_the_summary_tells_agreement_files_and_problems() -> None:
     console = Console(file=io.StringIO(), width=160)
     board = finish(make_board(), model="s/bob/model.safetensors")
     board.hear("ann", ended("ann", model="p/../s/ann/model.safetensors", log="s/ann.zlog"))
+    board.hear("ann", Waited("ann", "CHECK", "I call: CHECK from eve", ["eve"], 4))
     summarize(console, board, None)
     board.exited("bob", 1)
     summarize(console, board, None)
@@ -214,6 +291,7 @@ def test_the_summary_tells_agreement_files_and_problems() -> None:
     assert "the 2 finished peers agree" in text
     assert "model: s/ann/model.safetensors" in text
     assert "problem: bob" in text
+    assert "attempts that got stuck: 1; `zpeer inspect LOG --why PEER` tells" in text
 
 
 def test_the_figure_is_drawn_also_of_runs_that_diverged_or_never_evaluated(tmp_path: Path) -> None:

@@ -7,15 +7,26 @@ import signal
 from math import isnan
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
 from tests.loopback.processes import find_peer, find_processes, make_run
+from tests.recorded import GENESIS
 from zpeer.config import load_run
+from zpeer.core.schedule import SPACIOUS
 from zpeer.errors import ConfigError, StartError
-from zpeer.observations import Ended, Evaluated, Observation
+from zpeer.observations import Ended, Evaluated, Left, Observation, StepDecided
 from zpeer.pipes import Exit, ExitInbox, Inbox, make_observer, write_exit
-from zpeer.scoreboard import Condition
-from zpeer.swarm import Swarm, make_board, peer_files
+from zpeer.scoreboard import Condition, Member, Scoreboard
+from zpeer.swarm import (
+    SLACK_SECONDS,
+    Swarm,
+    compute_attempt_seconds,
+    compute_patience,
+    has_ended,
+    make_board,
+    peer_files,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,6 +77,39 @@ def test_exits_come_out_whole_however_the_pipe_cuts_them() -> None:
     assert [each for byte in data for each in inbox.take(bytes([byte]))] == exits
     os.close(read)
     os.close(write)
+
+
+def make_small_board() -> Scoreboard:
+    members = [Member("ann"), Member("bob"), Member("eve")]
+    return Scoreboard(members, run="test", steps=10)
+
+
+def test_an_attempt_lasts_no_longer_than_its_stages_and_the_slow_path() -> None:
+    run = msgspec.structs.replace(GENESIS, patience=6.0, work=0.0)
+    delta, stages = 1.0, 6 + 12 + 6 + 12 + 6 + 6
+    slow = 2 * 4 * delta  # four peers: F + 1 = 2 rounds
+    assert compute_attempt_seconds(run) >= stages + slow
+    heavy = msgspec.structs.replace(run, work=5.0)
+    assert compute_attempt_seconds(heavy) == compute_attempt_seconds(run) + 2 * 5.0
+    slower = msgspec.structs.replace(run, patience=12.0)
+    assert compute_attempt_seconds(slower) == 2 * compute_attempt_seconds(run)
+
+
+def test_after_an_end_the_others_have_an_attempt_and_who_left_only_a_moment() -> None:
+    board = make_small_board()
+    assert not has_ended(board)
+    board.exited("ann", -9)
+    assert has_ended(board)
+    assert compute_patience(board, 100.0) == SLACK_SECONDS + 100.0
+    gone = Left("eve", "SILENT", "was not heard", banned=False)
+    decided = StepDecided(
+        "bob", "00", 1, 0, "counted", ["bob"], [], [gone], "11", None, 8.0, {}, *[0] * 5
+    )
+    board.hear("bob", decided)
+    assert compute_patience(board, 100.0) == SLACK_SECONDS + 100.0 + SPACIOUS * 8.0
+    board.hear("bob", msgspec.structs.replace(ENDED, peer="bob"))
+    board.exited("bob", 0)
+    assert compute_patience(board, 100.0) == SLACK_SECONDS
 
 
 THREADED = """
