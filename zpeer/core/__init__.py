@@ -37,12 +37,13 @@ The chain
 =========
 
 The genesis, then every decided attempt's *record*, make a chain: head = H(record). Every signed
-message carries the head it builds on, so one field separates runs, steps and attempts. A record
-is a function of the stage sets COMMIT to CHECK of its attempt and of bytes they name by hash
-(`verdict.py`), or, after the slow path, of the agreed views alone (`resolve.py`); the next attempt is a function of the record (`base.py`). An attempt *counts*, is
-*void* (parameters and minibatches stay, the smaller roster tries again with the same validators),
-or, after the last step, *closes*: everybody checks, nobody computes, until no draw and no matter
-is open and one more CHECK set is recorded after the last report.
+message carries the head it builds on, so one field separates runs, steps and attempts. A record is
+a function of the stage sets COMMIT to CHECK of its attempt and of bytes they name by hash
+(`verdict.py`), or, after the slow path, of the agreed views alone (`resolve.py`); the next attempt
+is a function of the record (`base.py`). An attempt *counts*, is *void* (parameters and minibatches
+stay, the smaller roster tries again with the same validators), or, after the last step, *closes*:
+everybody checks, nobody computes, until no draw and no matter is open and one more CHECK set is
+recorded after the last report.
 
 Workers of an attempt own one part each: the gradient is dealt in blocks, block b to part b mod
 n_w. Secrets are bound to run, epoch, step and attempt, never to the head, which covers measured
