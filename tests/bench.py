@@ -13,14 +13,17 @@ from zpeer import events as ev
 from zpeer.assembly import Numerics, Own, assemble
 from zpeer.genesis import Protection
 from zpeer.gradients import Gradients
-from zpeer.ids import PeerId, digest
+from zpeer.ids import NOTHING, PeerId, digest
 from zpeer.measures import Measures
 from zpeer.numerics.dealing import to_bytes
 from zpeer.parts import Bulk, Layout
+from zpeer.record import Outcome, Record
 from zpeer.reporting import Traffic
+from zpeer.signed import PROTOCOL_VERSION
 from zpeer.worker import Arrival
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from zpeer.assembly import Peer
@@ -53,9 +56,13 @@ def make_peer(
     trainer: Softmax | None = None,
     entropy: bytes = b"e" * 32,
     protection: Protection = Protection.FULL,
+    learning_rate: Callable[[int], float] | None = None,
+    submit: Callable[[Job], None] = never,
 ) -> Peer:
     """A peer of a run of three; its store, worker and files are what is tested."""
     shared = make_shared(WORKERS, aggregator=aggregator, protection=protection)
+    if learning_rate is not None:
+        shared = shared._replace(learning_rate=learning_rate)
     trainer = trainer or Softmax()
     me = shared.genesis.peers[place]
     own = Own(
@@ -73,7 +80,7 @@ def make_peer(
         own,
         Numerics(trainer, Gradients(trainer), Measures(shared.aggregator.weight)),
         network=Nowhere(),
-        submit=never,
+        submit=submit,
         opener=lambda frame: frame if isinstance(frame, bytes) else None,
     )
 
@@ -128,9 +135,14 @@ def make_rows(scale: float = 1.0) -> Float32:
     return np.sin(numbers) * np.float32(scale)
 
 
-def exchange(tmp_path: Path, radius: float = 2.0) -> tuple[list[Peer], list[ev.Projected]]:
+def exchange(
+    tmp_path: Path,
+    radius: float = 2.0,
+    *,
+    learning_rate: Callable[[int], float] | None = None,
+) -> tuple[list[Peer], list[ev.Projected]]:
     """Three peers that have each other's parts and results."""
-    peers = [make_peer(tmp_path, place) for place in range(WORKERS)]
+    peers = [make_peer(tmp_path, place, learning_rate=learning_rate) for place in range(WORKERS)]
     ids = peers_of(peers[0])
     head = head_of(peers[0])
     for peer, me in zip(peers, ids, strict=True):
@@ -165,3 +177,32 @@ def recompute(
         head_of(peer), ids[target], peer.files.digest, seed, ids, BEACON, radii, (ids[0],)
     )
     return ask(peer, job, ev.Recomputed)
+
+
+def make_record(peer: Peer, outcome: Outcome, parameters: Digest) -> Record:
+    """What decides the first attempt, as far as a worker looks into it."""
+    ids = peers_of(peer)
+    return Record(
+        version=PROTOCOL_VERSION,
+        run=head_of(peer),
+        previous=head_of(peer),
+        step=0,
+        attempt=0,
+        outcome=outcome,
+        counted=int(outcome is Outcome.COUNTED),
+        parameters=parameters,
+        optimizer=NOTHING,
+        roster=ids,
+        seed_beacon=BEACON,
+        draw_beacon=BEACON,
+        beacon=BEACON,
+        secret_beacon=BEACON,
+        validators=ids[:1],
+        duties=((),),
+        draws=(),
+        matters=(),
+        typical=1.0,
+        typical_window=(),
+        delta_floor=0.0,
+        sets=(),
+    )

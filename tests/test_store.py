@@ -150,9 +150,47 @@ def test_released_heads_and_blobs_are_gone_and_others_stay() -> None:
     store.publish(BOB, hold(b"blob"))
     store.adopt(HEADS[1])
     arrive(store, Bulk.PART, HEADS[1], ALICE, b"new.")
-    store.release([HEADS[0]], [digest_bytes(b"blob")])
+    store.release([HEADS[0]], [digest_bytes(b"blob")], told=1)
     assert store.find(digest_bytes(b"new.")) == b"new."
     assert store.size_bytes == 4
+
+
+def test_bytes_told_of_again_outlast_a_release_that_knew_only_of_the_first_time() -> None:
+    """Else a peer that sends them twice could have its receiver rest on bytes that are gone."""
+    store, name = make_store(), digest_bytes(b"blob")
+    for _ in range(2):
+        assert store.publish(BOB, hold(b"blob"))
+    store.release([], [name], told=1)
+    assert store.find(name) == b"blob"
+    store.release([], [name], told=2)
+    assert store.find(name) is None
+
+
+# --- placing --------------------------------------------------------------------------------------
+
+
+def test_bytes_that_came_by_their_digest_take_the_place_of_what_a_sender_sent() -> None:
+    store, name = make_store(), digest_bytes(b"true")
+    assert arrive(store, Bulk.RESULT, HEADS[0], ALICE, b"fake")
+    store.publish(BOB, hold(b"true"))
+    store.place(HEADS[0], Bulk.RESULT, ALICE, name)
+    store.place(HEADS[0], Bulk.PART, ALICE, name)
+    assert store.result(HEADS[0], ALICE) == (name, b"true")
+    assert store.row(HEADS[0], ALICE, 0) == (name, b"true")
+    assert store.find(digest_bytes(b"fake")) is None
+    assert not arrive(store, Bulk.RESULT, HEADS[0], ALICE, b"late")
+
+
+def test_placed_bytes_stay_when_the_published_ones_go_until_their_head_is_released() -> None:
+    store, name = make_store(), digest_bytes(b"true")
+    store.publish(BOB, hold(b"true"))
+    store.place(HEADS[0], Bulk.RESULT, ALICE, name)
+    store.release([], [name], told=1)
+    assert store.result(HEADS[0], ALICE).data == store.find(name) == b"true"
+    store.adopt(HEADS[1])
+    assert store.result(HEADS[0], ALICE).data == b"true"
+    store.release([HEADS[0]], [], told=1)
+    assert store.size_bytes == 0
 
 
 # --- parameters -----------------------------------------------------------------------------------
@@ -205,6 +243,18 @@ def test_released_files_are_deleted_but_neither_the_present_nor_evidence(tmp_pat
     assert files.path(name_of(first)).exists()
     assert not files.path(name_of(second)).exists()
     assert files.path(name_of(third)).exists()
+
+
+def test_discarded_parameters_are_gone_but_neither_older_nor_adopted_ones(tmp_path: Path) -> None:
+    first, second, third = vector(1), vector(2), vector(3)
+    files = start_files(tmp_path, first)
+    files.adopt(files.write(second), second)
+    for parameters in (first, second, third):
+        files.discard(files.write(parameters))
+    assert files.path(name_of(first)).exists(), "something may rest on it since before"
+    assert files.path(name_of(second)).exists()
+    assert not files.path(name_of(third)).exists()
+    files.discard(name_of(third))
 
 
 def test_a_damaged_file_is_refused_and_convicts_nobody(tmp_path: Path) -> None:

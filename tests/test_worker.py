@@ -20,19 +20,22 @@ from tests.bench import (
     head_of,
     length,
     make_peer,
+    make_project,
+    make_record,
     make_rows,
     peers_of,
     recompute,
 )
-from tests.swarm import DIMENSION, Softmax, make_swarm
+from tests.swarm import DIMENSION, Softmax
 from zpeer import effects as fx
 from zpeer import events as ev
 from zpeer.errors import PluginError
 from zpeer.genesis import Protection
-from zpeer.ids import digest, digest_bytes
-from zpeer.numerics.dealing import deal, from_bytes
+from zpeer.ids import NOTHING, digest, digest_bytes
+from zpeer.numerics.dealing import deal, from_bytes, to_bytes
 from zpeer.parts import Bulk, Layout
-from zpeer.worker import Adopt, Arrival
+from zpeer.record import Outcome
+from zpeer.worker import Adopt, Arrival, LetGo
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -221,12 +224,6 @@ def update(peer: Peer, step: int = 0) -> ev.Updated:
     return ask(peer, job, ev.Updated)
 
 
-@pytest.fixture(scope="module")
-def decided(tmp_path_factory: pytest.TempPathFactory) -> Record:
-    """A record as a run makes them."""
-    return make_swarm(tmp_path_factory.mktemp("run"), peers=3, steps=1).run()[0].records[0]
-
-
 def test_all_peers_update_to_the_same_parameters_and_state(tmp_path: Path) -> None:
     peers, _ = exchange(tmp_path)
     answers = {update(peer) for peer in peers}
@@ -234,8 +231,20 @@ def test_all_peers_update_to_the_same_parameters_and_state(tmp_path: Path) -> No
     assert answers.pop().parameters != peers[0].files.digest
 
 
+def adopt(peer: Peer, record: Record) -> None:
+    assert peer.worker.run(Adopt(record)) is None
+
+
+def state_of(peer: Peer) -> tuple[Digest, bytes, dict[str, bytes], list[str]]:
+    """All that an update may change, bit for bit."""
+    state = peer.worker._updates.optimizer.state()
+    arrays = {name: array.tobytes() for name, array in state.items()}
+    files = sorted(path.name for path in peer.files.path(peer.files.digest).parent.iterdir())
+    return peer.files.digest, peer.files.current.tobytes(), arrays, files
+
+
 def test_the_update_is_written_beside_the_present_parameters_until_adopted(
-    tmp_path: Path, decided: Record
+    tmp_path: Path,
 ) -> None:
     peers, _ = exchange(tmp_path)
     peer = peers[0]
@@ -243,18 +252,84 @@ def test_the_update_is_written_beside_the_present_parameters_until_adopted(
     answer = update(peer)
     assert peer.files.digest == before
     assert peer.files.path(answer.parameters).exists()
-    peer.worker.run(Adopt(replace(decided, parameters=answer.parameters)))
+    adopt(peer, make_record(peer, Outcome.COUNTED, answer.parameters))
     assert peer.files.digest == answer.parameters
     assert digest_bytes(peer.files.current.tobytes()) == answer.parameters
 
 
-def test_a_discarded_update_leaves_the_optimizer_as_it_was(tmp_path: Path, decided: Record) -> None:
+def test_an_update_of_an_attempt_that_came_to_nothing_leaves_no_trace(
+    tmp_path: Path,
+) -> None:
     peers, _ = exchange(tmp_path)
+    for rounds, peer in enumerate(peers):
+        before = state_of(peer)
+        answers = [update(peer) for _ in range(rounds)]
+        assert len(set(answers)) <= 1
+        adopt(peer, make_record(peer, Outcome.VOID, before[0]))
+        assert state_of(peer) == before
+        assert [update(peer)] * rounds == answers
+
+
+def test_an_update_that_changes_the_optimizer_alone_is_undone_as_well(
+    tmp_path: Path,
+) -> None:
+    """Its parameters are those of the void record, which must not be taken for its own: who had not
+    come as far as the update would go on with another momentum."""
+    peers, _ = exchange(tmp_path, learning_rate=lambda _step: 0.0)
     peer = peers[0]
+    before = state_of(peer)
+    answer = update(peer)
+    assert answer.parameters == before[0]
+    adopt(peer, make_record(peer, Outcome.VOID, answer.parameters))
+    assert state_of(peer) == before
+    update(peer)
+    adopt(peer, make_record(peer, Outcome.COUNTED, answer.parameters))
+    assert state_of(peer)[2] != before[2]
+
+
+def test_jobs_of_an_attempt_that_is_decided_meanwhile_do_no_harm(
+    tmp_path: Path,
+) -> None:
+    """The slow path decides whatever the worker is at: the jobs that the core gave it before are
+    done behind the record, and the next attempt is as if they had never been."""
+    late, plain = (exchange(tmp_path / name)[0][0] for name in ("late", "plain"))
+    before = state_of(late)
+    update(late)
+    record = make_record(late, Outcome.VOID, before[0])
+    for peer in (late, plain):
+        adopt(peer, record)
+    old = head_of(late)
+    compute(late)
+    aggregate(late)
+    project = make_project(late, 0)
+    ask(late, project, ev.Projected)
+    update(late)
+    for answer in (late, plain):
+        answer.worker.run(LetGo(fx.Release((old,), ()), 0))
+    assert late.store.size_bytes == plain.store.size_bytes == 0
+    nothing = make_record(late, Outcome.VOID, before[0])
+    for peer in (late, plain):
+        adopt(peer, replace(nothing, previous=record.head))
+    assert state_of(late) == state_of(plain) == before
+
+
+def test_a_record_that_counts_what_was_never_updated_is_our_bug(
+    tmp_path: Path,
+) -> None:
+    peers, _ = exchange(tmp_path)
+    with pytest.raises(AssertionError, match="counts"):
+        adopt(peers[0], make_record(peers[0], Outcome.COUNTED, digest("unknown")))
+
+
+def test_placed_bytes_are_what_the_next_job_works_with(tmp_path: Path) -> None:
+    peers, _ = exchange(tmp_path)
+    peer, head, owner = peers[0], head_of(peers[0]), peers_of(peers[0])[1]
     first = update(peer)
-    peer.worker.run(Adopt(replace(decided, parameters=peer.files.digest)))
-    assert peer.worker._optimizer.state() == {}
-    assert update(peer) == first
+    moved = from_bytes(peer.store.result(head, owner).data) + np.float32(1)
+    job = Arrival(Bulk.BLOB, NOTHING, peers_of(peer)[2], bytes(to_bytes(moved)))
+    arrived = ask(peer, job, ev.BlobArrived)
+    assert peer.worker.run(fx.Place(head, Bulk.RESULT, owner, arrived.digest)) is None
+    assert update(peer).parameters != first.parameters
 
 
 # --- arrivals -------------------------------------------------------------------------------------
@@ -285,12 +360,12 @@ def test_what_does_not_open_or_has_no_slot_is_no_event(tmp_path: Path) -> None:
     assert peer.worker.run(Arrival(Bulk.RESULT, head_of(peer), sender, b"5678")) is None
 
 
-def test_released_bytes_and_parameters_are_gone(tmp_path: Path, decided: Record) -> None:
+def test_released_bytes_and_parameters_are_gone(tmp_path: Path) -> None:
     peers, _ = exchange(tmp_path)
     peer = peers[0]
     old = peer.files.digest
     answer = update(peer)
-    peer.worker.run(Adopt(replace(decided, parameters=answer.parameters)))
-    peer.worker.run(fx.Release((head_of(peer),), (old,)))
+    adopt(peer, make_record(peer, Outcome.COUNTED, answer.parameters))
+    peer.worker.run(LetGo(fx.Release((head_of(peer),), (old,)), 0))
     assert peer.store.size_bytes == 0
     assert not peer.files.path(old).exists()

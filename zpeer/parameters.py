@@ -32,6 +32,7 @@ class ParameterFiles:
         self._directory = directory
         self._dimension = dimension
         self._pinned: set[Digest] = set()
+        self._beside: set[Digest] = set()
         self._digest: Digest | None = None
         self._current: Float32 | None = None
         directory.mkdir(parents=True, exist_ok=True)
@@ -56,6 +57,7 @@ class ParameterFiles:
         name = digest_bytes(to_bytes(parameters))
         path = self.path(name)
         if not path.exists():
+            self._beside.add(name)
             partial = path.with_suffix(".partial")
             try:
                 partial.write_bytes(to_bytes(parameters))
@@ -66,7 +68,15 @@ class ParameterFiles:
 
     def adopt(self, name: Digest, parameters: Float32) -> None:
         """Make a vector that was written the present one."""
+        self._beside.discard(name)
         self._digest, self._current = name, parameters
+
+    def discard(self, name: Digest) -> None:
+        """Delete a vector that was written and never adopted; an older one of the same bytes stays,
+        something may rest on it."""
+        if name in self._beside:
+            self._beside.remove(name)
+            self.path(name).unlink(missing_ok=True)
 
     @property
     def digest(self) -> Digest:

@@ -4,7 +4,8 @@ The core speaks of tensors by name; here they lie. Bounded, whatever a peer send
 8): of each (kind, sender) the first PART or RESULT of the present head and the first one of a head
 to come (an honest peer is at most one ahead), of published bytes so many a sender. What is
 over is dropped and counted, and the core never hears of it: what it was told of lies here until
-`release` names its head.
+`release` names its head, or the bytes themselves. It may be told of the same bytes again while its
+word to let them go is under way: then they stay, since it has yet to hear that.
 
 Filled and emptied by the worker alone, in the order of its jobs; others only look things up.
 """
@@ -41,11 +42,26 @@ def hold(data: Bytes) -> Held:
     return Held(digest_bytes(data), data)
 
 
+def size_of(held: Held) -> int:
+    """Its bytes, counted."""
+    return memoryview(held.data).nbytes
+
+
 class Early(NamedTuple):
     """What came for a head that is not known yet."""
 
     head: Digest
     held: Held
+
+
+class Published(NamedTuple):
+    """Bytes that came by their digest."""
+
+    sender: PeerId
+    """Who sent them first: they count as its own."""
+    held: Held
+    told: int
+    """Which of all the times that the core was told of such bytes was the last for these."""
 
 
 class TensorStore:
@@ -59,7 +75,8 @@ class TensorStore:
         self._own: dict[Digest, tuple[Held, ...]] = {}
         self._arrived: dict[tuple[Digest, Bulk, PeerId], Held] = {}
         self._early: dict[tuple[Bulk, PeerId], Early] = {}
-        self._blobs: dict[Digest, tuple[PeerId, Held]] = {}
+        self._blobs: dict[Digest, Published] = {}
+        self._told = 0
         self.dropped: Counter[PeerId] = Counter()
         """Arrivals refused for want of a slot, by sender."""
 
@@ -81,16 +98,28 @@ class TensorStore:
         else:
             self._early[kind, sender] = Early(head, held)
 
+    def place(self, head: Digest, kind: Bulk, sender: PeerId, name: Digest) -> None:
+        """Put bytes held under their digest where the PART or RESULT of a sender belongs, instead
+        of what it sent itself. There they stay until the head is released."""
+        data = self.find(name)
+        assert data is not None, "the core places only bytes it was told of"
+        self._arrived[head, kind, sender] = Held(name, data)
+
     def publish(self, sender: PeerId, held: Held) -> bool:
-        """Take published bytes; False where the sender has too many here already."""
-        if held.digest in self._blobs:
-            return True
-        held_bytes = [memoryview(h.data).nbytes for who, h in self._blobs.values() if who == sender]
-        if sum(held_bytes) + memoryview(held.data).nbytes > self._blob_bytes_max:
+        """Take published bytes, of which the core is told now; False where the sender has too many
+        here already."""
+        known = self._blobs.get(held.digest)
+        if known is None and self._size_of(sender) + size_of(held) > self._blob_bytes_max:
             self.dropped[sender] += 1
             return False
-        self._blobs[held.digest] = (sender, held)
+        self._told += 1
+        first = Published(sender, held, self._told)
+        self._blobs[held.digest] = first if known is None else known._replace(told=self._told)
         return True
+
+    def _size_of(self, sender: PeerId) -> int:
+        """Bytes held of what a sender published."""
+        return sum(size_of(each.held) for each in self._blobs.values() if each.sender == sender)
 
     def put_own(self, head: Digest, parts: Sequence[Held]) -> None:
         """My gradient of an attempt, dealt."""
@@ -118,8 +147,9 @@ class TensorStore:
 
     def find(self, name: Digest) -> Bytes | None:
         """Any bytes held, by digest."""
-        if name in self._blobs:
-            return self._blobs[name][1].data
+        published = self._blobs.get(name)
+        if published is not None:
+            return published.held.data
         return next((held.data for held in self._all() if held.digest == name), None)
 
     def _all(self) -> Iterator[Held]:
@@ -134,8 +164,8 @@ class TensorStore:
     @property
     def size_bytes(self) -> int:
         """Bytes held; those with several names count once for each."""
-        blobs = [held for _, held in self._blobs.values()]
-        return sum(memoryview(held.data).nbytes for held in [*self._all(), *blobs])
+        blobs = [each.held for each in self._blobs.values()]
+        return sum(size_of(held) for held in [*self._all(), *blobs])
 
     # --- what goes --------------------------------------------------------------------------------
 
@@ -148,10 +178,13 @@ class TensorStore:
                 self._arrived.setdefault((head, kind, sender), early.held)
         self._early = {}
 
-    def release(self, heads: Iterable[Digest], blobs: Iterable[Digest]) -> None:
-        """Let go of attempts and published bytes that nothing rests on any longer."""
+    def release(self, heads: Iterable[Digest], blobs: Iterable[Digest], told: int) -> None:
+        """Let go of attempts and published bytes that nothing rests on any longer, as far as the
+        core knew when it had been told of such bytes `told` times."""
         gone = set(heads)
         self._own = {head: parts for head, parts in self._own.items() if head not in gone}
         self._arrived = {key: held for key, held in self._arrived.items() if key[0] not in gone}
         for name in blobs:
-            self._blobs.pop(name, None)
+            known = self._blobs.get(name)
+            if known is not None and known.told <= told:
+                del self._blobs[name]

@@ -20,6 +20,7 @@ from zpeer.effects import (
     Computation,
     ComputeParts,
     DrawSecret,
+    Place,
     Project,
     ProjectBlob,
     Recompute,
@@ -52,6 +53,7 @@ from zpeer.observations import Evaluated
 from zpeer.parts import Bulk, Layout
 from zpeer.record import Record
 from zpeer.store import hold
+from zpeer.updates import Updates
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -86,13 +88,21 @@ class Adopt(msgspec.Struct, frozen=True):
     record: Record
 
 
+class LetGo(msgspec.Struct, frozen=True):
+    """Nothing rests on these any longer, as far as the core knew when it had heard of published
+    bytes `told` times."""
+
+    release: Release
+    told: int
+
+
 class Evaluate(msgspec.Struct, frozen=True):
     """Evaluate the present parameters on held-out samples -> Evaluated."""
 
     step: int
 
 
-Job = Computation | Arrival | Adopt | Evaluate | Release
+Job = Computation | Arrival | Place | Adopt | Evaluate | LetGo
 Answer = Event | Evaluated | None
 
 
@@ -121,8 +131,7 @@ class Worker:
         self._me = me
         self._genesis = genesis
         self._aggregator = aggregator
-        self._optimizer = optimizer
-        self._learning_rate = learning_rate
+        self._updates = Updates(optimizer, learning_rate, files)
         self._gradients = gradients
         self._measures = measures
         self._evaluate = evaluate
@@ -131,7 +140,6 @@ class Worker:
         self._conduct = conduct
         self._entropy = entropy
         self._open = opener
-        self._pending: tuple[Digest, Float32] | None = None
         self.losses: dict[Digest, float] = {}
         """Of my minibatch, by head; of the last few attempts."""
 
@@ -156,13 +164,17 @@ class Worker:
                 return self._update(job)
             case Arrival():
                 return self._arrive(job)
+            case Place():
+                self._store.place(job.head, job.kind, job.sender, job.blob)
+                return None
             case Evaluate(step=step):
                 return Evaluated(self._name, step, self._evaluate(self._files.current))
             case Adopt(record=record):
                 self._adopt(record)
                 return None
-            case Release():
-                self._release(job)
+            case LetGo(release=release, told=told):
+                self._store.release(release.heads, release.blobs, told)
+                self._files.release(release.parameters)
                 return None
             case _:
                 assert_never(job)
@@ -243,25 +255,11 @@ class Worker:
 
     def _update(self, job: Update) -> Updated:
         results = [self._result(job.head, worker).vector for worker in job.workers]
-        gradient = gather(results, self._layout(len(job.workers)))
-        rate = self._learning_rate(job.step)
-        parameters = self._optimizer.step(self._files.load(job.parameters), gradient, rate)
-        name = self._files.write(parameters)
-        self._pending = (name, parameters)
-        state = self._optimizer.state_digest() if job.digest_state else NOTHING
-        return Updated(job.head, name, state)
+        return self._updates.write(job, gather(results, self._layout(len(job.workers))))
 
     def _adopt(self, record: Record) -> None:
         self._store.adopt(record.head)
-        if self._pending is None:
-            return
-        name, parameters = self._pending
-        self._pending = None
-        if record.parameters == name:
-            self._optimizer.adopt()
-            self._files.adopt(name, parameters)
-        else:
-            self._optimizer.discard()
+        self._updates.decide(record)
 
     # --- judging others ---------------------------------------------------------------------------
 
@@ -326,10 +324,6 @@ class Worker:
         self._store.arrive(job.kind, job.head, job.sender, held)
         event = PartArrived if job.kind is Bulk.PART else ResultArrived
         return event(job.head, job.sender, held.digest, size_bytes, finite)
-
-    def _release(self, job: Release) -> None:
-        self._store.release(job.heads, job.blobs)
-        self._files.release(job.parameters)
 
     def _rows(self, head: Digest, part: int, parts: int, rows: Sequence[PeerId | None]) -> Float32:
         """Rows of my part in worker order, shape (workers, length)."""
