@@ -16,7 +16,7 @@ from sklearn.datasets import load_digits
 from plugins.aggregators.centered_clip import CenteredClip
 from plugins.validators.uniform import Uniform
 from zpeer.assembly import Ingredients
-from zpeer.genesis import Deadlines, Genesis, Protection
+from zpeer.genesis import Genesis, Protection
 from zpeer.ids import Digest, PeerId, digest, digest_bytes, number
 from zpeer.numerics.optimizers import Sgd
 from zpeer.simulation import LocalSwarm
@@ -118,7 +118,6 @@ def make_shared(
         aggregator=aggregator or CenteredClip(),
         policy=Uniform(),
         limits=WireLimits(peers, genesis.directions),
-        deadlines=Deadlines(10.0, 10.0, 10.0),
         make_optimizer=lambda: Sgd(momentum=0.9, nesterov=True),
         learning_rate=lambda _step: 0.1,
         keys={peer: b"\2" + peer for peer in ids},

@@ -194,6 +194,15 @@ def test_the_same_body_is_signed_again_and_another_one_never(tmp_path: Path) -> 
     journal.close()
 
 
+def test_any_number_of_witnesses_is_signed_and_none_takes_a_slot(tmp_path: Path) -> None:
+    journal = claim(tmp_path)
+    views = [digest_bytes(view) for view in (b"of bob", b"of cleo", b"of bob again")]
+    verifier = Verifier([ALICE.signing.public])
+    assert all(verifier.verify(journal.sign(Stage.WITNESS, HEAD, view)) for view in views)
+    assert list(read_slots(journal.path)) == []
+    journal.close()
+
+
 def test_a_key_used_in_this_run_refuses_to_start_again(tmp_path: Path) -> None:
     journal = claim(tmp_path)
     journal.close()

@@ -77,18 +77,6 @@ def test_a_swarm_in_which_all_end_in_order_and_agree_has_no_problems() -> None:
     assert board.evidence == {"eve": "s/ann/wrong-sum-eeeeeeee-00.evidence"}
 
 
-def test_trouble_that_all_honest_peers_tell_of_is_news_once() -> None:
-    board = make_board()
-    trouble = Waited("ann", "COMMIT", "COMMIT from eve", ["eve"], 4)
-    for peer in ("eve", "ann", "bob"):
-        board.hear(peer, msgspec.structs.replace(trouble, peer=peer))
-    board.hear("bob", msgspec.structs.replace(trouble, peer="bob", step=5))
-    assert list(board.news) == [
-        "step 4, COMMIT: COMMIT from eve",
-        "step 5, COMMIT: COMMIT from eve",
-    ]
-
-
 def test_finished_peers_with_different_parameters_are_a_problem_that_names_both() -> None:
     board = finish(make_board(), parameters="cc")
     (problem,) = board.problems()

@@ -108,6 +108,7 @@ RELAYS: dict[str, Relay] = {
     "blob request": BlobRequest(name(1)),
     "chain": Chain(signed(b"a view", Stage.VIEW), (WITNESS, WITNESS)),
     "chain of the signer alone": Chain(signed(b"a view", Stage.VIEW), ()),
+    "chain under closed views": Chain(signed(b"all", Stage.CLOSED), (WITNESS,)),
     "certificate": Certificate(b"a record", (signed(b"it", Stage.DECIDED),)),
 }
 
@@ -264,7 +265,7 @@ quotes = st.builds(signed, st.binary(max_size=40), st.sampled_from(QUOTED_STAGES
 proofs = st.lists(
     st.one_of(
         st.builds(Equivocation, statements, statements),
-        st.builds(Misdeed, st.lists(quotes, max_size=2).map(tuple)),
+        st.builds(Misdeed, st.lists(quotes, min_size=1, max_size=2).map(tuple)),
     ),
     max_size=3,
 ).map(tuple)

@@ -81,6 +81,7 @@ def over_the_limits() -> dict[str, Message]:
         "proofs": msgspec.structs.replace(check, proofs=(EQUIVOCATION,) * 4),
         "proofs in a view": View(proofs=(EQUIVOCATION, MISDEED)),
         "claims": View(claims=(PeerId(name(1)),) * 4),
+        "a proof that quotes nothing": View(proofs=(Misdeed(()),)),
         "quoted messages": View(proofs=(Misdeed((signed(),) * 3),)),
         "a quoted message of a stage that is large": View(
             proofs=(Misdeed((signed(stage=Stage.CHECK),)),)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from zpeer.attacker import Attacker, Resources
 from zpeer.conduct import Honest
 from zpeer.core.machine import Core
+from zpeer.crypto import Remembered
 from zpeer.evidence import collect_evidence, write_evidence
 from zpeer.parameters import ParameterFiles
 from zpeer.reception import Reception
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from zpeer.conduct import Conduct
     from zpeer.effects import WriteEvidence
-    from zpeer.genesis import Deadlines, Genesis
+    from zpeer.genesis import Genesis
     from zpeer.gradients import Gradients, Trains
     from zpeer.ids import Digest, PeerId
     from zpeer.interfaces import Aggregator, Attack, Float32, ValidatorPolicy
@@ -38,14 +39,17 @@ if TYPE_CHECKING:
     from zpeer.recording import Recorder
     from zpeer.relays import Relay
     from zpeer.session import Network
-    from zpeer.signed import Signed, Stage
+    from zpeer.signed import Signed, Stage, Statement
     from zpeer.wire import WireLimits
     from zpeer.worker import Job
 
+    Verify = Callable[[Signed | Statement], bool]
 
 BYTES_LEAST = 1 << 20
-"""What a sender's tensors may take in memory, for each purpose: at least this, and no less than one
-and a half gradients. An owner that publishes every row of its part needs one."""
+"""What a sender's tensors may take in memory, for each purpose: at least this, and no less than two
+and a half gradients. An owner that publishes every row of its part needs one; who shows another all
+results of an attempt that it lacks, one more."""
+BYTES_A_NUMBER = 10
 
 
 class Ingredients(NamedTuple):
@@ -57,7 +61,6 @@ class Ingredients(NamedTuple):
     aggregator: Aggregator
     policy: ValidatorPolicy
     limits: WireLimits
-    deadlines: Deadlines
     make_optimizer: Callable[[], Optimizer]
     learning_rate: Callable[[int], float]
     """By counted steps before."""
@@ -68,15 +71,15 @@ class Ingredients(NamedTuple):
         """A control message; raises WireError."""
         return decode_control(data, self.limits)
 
-    def make_core(self, me: PeerId) -> Core:
-        """A fresh core."""
+    def make_core(self, me: PeerId, verify: Verify) -> Core:
+        """A fresh core; `verify` is a pure function of the run's public keys."""
         return Core(
             self.genesis,
             me,
             aggregator=self.aggregator,
             policy=self.policy,
             limits=self.limits,
-            deadlines=self.deadlines,
+            verify=verify,
         )
 
 
@@ -108,7 +111,8 @@ class Own(NamedTuple):
     """Where parameters and evidence lie."""
     entropy: bytes
     sign: Callable[[Stage, Digest, bytes], Signed]
-    verify: Callable[[Signed], bool]
+    verify: Verify
+    """Asked once for each signature that arrives or that the core asks about."""
     observe: Callable[[Observation], None]
     traffic: Callable[[], Traffic]
     evaluate_every: int = 0
@@ -147,7 +151,7 @@ def assemble(
     genesis = shared.genesis
     files = ParameterFiles(own.directory / "parameters", genesis.dimension)
     files.start(shared.parameters, genesis.parameters)
-    bytes_max = max(BYTES_LEAST, 6 * genesis.dimension)
+    bytes_max = max(BYTES_LEAST, BYTES_A_NUMBER * genesis.dimension)
     store = TensorStore(own.me, genesis.run, blob_bytes_max=bytes_max)
     conduct = make_conduct(shared, own, numerics, files, store)
     worker = Worker(
@@ -166,11 +170,12 @@ def assemble(
         entropy=own.entropy,
         opener=opener,
     )
+    verify = Remembered(own.verify)
     reception = Reception(
-        len(genesis.peers), own.verify, decode or shared.decode, tensor_bytes_max=bytes_max
+        len(genesis.peers), verify, decode or shared.decode, tensor_bytes_max=bytes_max
     )
     reporter = Reporter(own.name, genesis, own.observe, traffic=own.traffic, loss=worker.losses.get)
-    core = shared.make_core(own.me)
+    core = shared.make_core(own.me, verify)
     session = Session(
         own.me,
         genesis,

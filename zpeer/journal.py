@@ -6,6 +6,8 @@ signed; a peer that finds the claim refuses to start. Each slot is written befor
 exists. It is not synced one by one: a crash of the process loses nothing that was written, and
 after a crash of the machine the claim alone forbids a restart.
 
+A WITNESS is no slot (`signed.py`): any number may be signed, and none is written.
+
 A copy of the key file elsewhere has a journal of its own: copies are for their owner to avoid.
 """
 
@@ -90,6 +92,11 @@ class SlotJournal:
         """
         sender = PeerId(self._key.public.peer)
         body = body_digest(stage, head, sender, payload)
+        if stage is not Stage.WITNESS:
+            self._take_slot(stage, head, body, payload)
+        return Signed(stage, head, sender, payload, self._key.sign(body))
+
+    def _take_slot(self, stage: Stage, head: Digest, body: Digest, payload: bytes) -> None:
         known = self._body(stage, head)
         if known is None:
             self._write(Slot(head, stage, body, payload))
@@ -97,7 +104,6 @@ class SlotJournal:
             raise SecondBodyError(
                 f"{self.path}: asked to sign a second body for {stage.name} on {head.hex()}"
             )
-        return Signed(stage, head, sender, payload, self._key.sign(body))
 
     def close(self) -> None:
         """Give the file back; the claim stays."""

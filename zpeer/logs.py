@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from zpeer.observations import Assembling, Ended, Evaluated, StepDecided
+from zpeer.observations import Assembling, Ended, Evaluated, StepDecided, Waited
 
 if TYPE_CHECKING:
     from zpeer.observations import Observation
@@ -51,6 +51,14 @@ def log_observation(logger: structlog.typing.FilteringBoundLogger, seen: Observa
             )
         case StepDecided():
             log_step(logger, seen)
+        case Waited():
+            logger.warning(
+                "trouble",
+                stage=seen.stage,
+                why=seen.reason,
+                peers=", ".join(seen.waited_for),
+                step=seen.step,
+            )
         case Evaluated():
             logger.info("evaluated", step=seen.step, **seen.figures)
         case Ended():

@@ -51,6 +51,18 @@ class StepDecided(msgspec.Struct, frozen=True, tag="step"):
     open_matters: int
 
 
+class Waited(msgspec.Struct, frozen=True, tag="waited"):
+    """Trouble that does not end the run: a deadline passed, or somebody was caught lying."""
+
+    peer: str
+    stage: str
+    reason: str
+    waited_for: list[str]
+    """Names of the peers that it is about."""
+    step: int
+    """Counted steps so far."""
+
+
 class Evaluated(msgspec.Struct, frozen=True, tag="evaluated"):
     """The task's figures on held-out samples, at the parameters after `step` counted steps."""
 
@@ -74,4 +86,4 @@ class Ended(msgspec.Struct, frozen=True, tag="ended"):
     evidence: list[str] = []
 
 
-Observation = Assembling | StepDecided | Evaluated | Ended
+Observation = Assembling | StepDecided | Waited | Evaluated | Ended

@@ -144,14 +144,15 @@ class Reception:
         return self._requests[sender] <= self._requests_max
 
     def _may_pass_on(self, sender: PeerId) -> bool:
-        """Chains and certificates: an honest peer passes on two views of each peer at most, of this
-        head and the next."""
+        """Chains and certificates: an honest peer passes on two views and a CLOSED of each peer at
+        most, of this head and the next."""
         self._passed_on[sender] += 1
         return self._passed_on[sender] <= self._passed_on_max
 
 
 def is_chain(view: Signed, witnesses: tuple[Signed, ...]) -> bool:
-    """Whether all witnesses sign under this very view, nobody twice and not its own signer."""
+    """Whether all witnesses sign under this very view (or CLOSED), nobody twice and not its own
+    signer."""
     signers = {view.sender, *(witness.sender for witness in witnesses)}
     return len(signers) == 1 + len(witnesses) and all(
         (witness.stage, witness.head, witness.payload) == (Stage.WITNESS, view.head, view.body)

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from zpeer.faults import is_ban, sentence
 from zpeer.ids import NOTHING, PeerId, short
-from zpeer.observations import Ended, Left, StepDecided
+from zpeer.observations import Ended, Left, StepDecided, Waited
+from zpeer.signed import Stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-    from zpeer.effects import Stop
+    from zpeer.effects import Stop, Warn
     from zpeer.genesis import Genesis
     from zpeer.ids import Digest
     from zpeer.observations import Observation
     from zpeer.record import Departure, Record
-    from zpeer.signed import Stage
     from zpeer.store import Bytes
 
 
@@ -63,7 +63,9 @@ class Reporter:
         self._started = self._mark = now
 
     def said(self, stage: Stage, now: float) -> None:
-        """My message of a stage is out."""
+        """My message of a stage is out. DECIDED speaks of a record that is counted already."""
+        if stage is Stage.DECIDED:
+            return
         self._stages[stage.name.lower()] = now - self._mark
         self._mark = now
 
@@ -100,6 +102,18 @@ class Reporter:
         self._bulk_bytes_sent = 0
         self._started = self._mark = now
         self._stages = {}
+
+    def warned(self, effect: Warn, record: Record | None) -> None:
+        """Trouble that does not end the run; `record` is the last final one."""
+        self.observe(
+            Waited(
+                peer=self.name,
+                stage=effect.stage.name,
+                reason=effect.reason,
+                waited_for=self._all_names(effect.peers),
+                step=record.counted if record else 0,
+            )
+        )
 
     def describe(self, departure: Departure) -> Left:
         """A ban or removal, for people."""

@@ -21,9 +21,18 @@ from zpeer.observations import Evaluated
 from zpeer.parts import Bulk
 from zpeer.reception import make_header
 from zpeer.record import Outcome
-from zpeer.relays import BlobRequest, Proof, Relay, SetReply, SetRequest
+from zpeer.relays import (
+    BlobRequest,
+    Certificate,
+    Chain,
+    ProofReply,
+    Relay,
+    SetReply,
+    SetRequest,
+)
+from zpeer.signed import Stage
 from zpeer.wire import encode_relay, encode_signed
-from zpeer.worker import Adopt, Arrival, Evaluate
+from zpeer.worker import Adopt, Arrival, Evaluate, LetGo
 from zpeer.zlog import PayloadKind
 
 if TYPE_CHECKING:
@@ -40,7 +49,7 @@ if TYPE_CHECKING:
     from zpeer.record import Departure, Record
     from zpeer.recording import Recorder
     from zpeer.reporting import Reporter
-    from zpeer.signed import Signed, Stage
+    from zpeer.signed import Signed
     from zpeer.store import Bytes, TensorStore
     from zpeer.worker import Answer, Job
 
@@ -102,6 +111,7 @@ class Session:
         self._timer = inf
         self._later: list[tuple[float, int, Effect | SendSigned]] = []
         self._later_count = 0
+        self._told = 0
 
         self.record: Record | None = None
         """The last final one."""
@@ -172,6 +182,7 @@ class Session:
             self._is_turning = False
 
     def _turn(self, event: Event) -> None:
+        self._told += isinstance(event, ev.BlobArrived)
         self._conduct.observe(self._head, event)
         effects = self._handle(event)
         for group in split_at_decisions(effects):
@@ -235,17 +246,25 @@ class Session:
                 self._relay((peer,), SetRequest(head, stage))
             case fx.SendSet(to=peer, head=head, stage=stage, messages=messages):
                 self._relay((peer,), SetReply(head, stage, messages))
-            case fx.SendProof(to=to, first=first, second=second):
-                self._relay(to, Proof(first, second))
+            case fx.SendProof(to=to, proof=proof):
+                self._relay(to, ProofReply(proof))
             case fx.SendBlobRequest(digest=name, to=to):
                 self._relay(to, BlobRequest(name))
+            case fx.PassOn():
+                self._pass_on(effect)
+            case fx.SendCertificate(to=to, record=record, messages=messages):
+                self._relay(to, Certificate(record, messages))
             case After(seconds=seconds, effect=late):
                 self._later_count += 1
                 heapq.heappush(self._later, (self._now + seconds, self._later_count, late))
             case fx.SetTimer(at=at):
                 self._timer = at
-            case fx.Decide(record=record):
-                self._decide(record)
+            case fx.Decide(record=decided):
+                self._decide(decided)
+            case fx.Release():
+                self._submit(LetGo(effect, self._told))
+            case fx.Warn():
+                self._reporter.warned(effect, self.record)
             case fx.WriteEvidence():
                 self.evidence.append(self._write_evidence(effect))
             case fx.Stop():
@@ -259,8 +278,8 @@ class Session:
                 | fx.Recompute()
                 | fx.ProjectBlob()
                 | fx.TestAverage()
+                | fx.Place()
                 | fx.Update()
-                | fx.Release()
             ):
                 self._submit(effect)
             case _:
@@ -272,6 +291,12 @@ class Session:
         self._reporter.said(effect.stage, self._now)
         self._send_all(effect.to, encode_signed(signed))
         self._events.append(ev.MessageReceived(signed))
+
+    def _pass_on(self, effect: fx.PassOn) -> None:
+        """One signature more under a view. Any number may be signed, so none is journalled."""
+        view = effect.view
+        mine = self._sign(Stage.WITNESS, view.head, view.body)
+        self._relay(effect.to, Chain(view, (*effect.witnesses, mine)))
 
     def _send_part(self, effect: fx.SendPart) -> None:
         committed = self._store.own(effect.head, effect.part).data

@@ -43,6 +43,8 @@ VIEW_PROOFS_MAX = 1
 """One is all that a call needs."""
 SLOTS = frozenset(Stage) - {Stage.WITNESS}
 CERTIFYING = (Stage.VERDICT, Stage.DECIDED)
+PASSED_ON = (Stage.VIEW, Stage.CLOSED)
+"""What travels in chains: what a peer saw, and that it holds a closed set of views."""
 
 
 def require_size(what: str, data: bytes, size_bytes_max: int) -> None:
@@ -112,6 +114,8 @@ def require_proof(proof: Proof, limits: WireLimits) -> None:
             require_statement(first)
             require_statement(second)
         case Misdeed(messages=messages):
+            if not messages:
+                raise WireError("a proof that quotes nothing")
             require_count("quoted messages", messages, QUOTED_MAX)
             require_signeds("quoted messages", messages, QUOTED_STAGES, limits)
 
@@ -134,7 +138,7 @@ def require_relay(relay: Relay, limits: WireLimits) -> None:
         case BlobRequest(blob=blob):
             require_digests("blob", (blob,))
         case Chain(view=view, witnesses=witnesses):
-            require_signeds("views", (view,), (Stage.VIEW,), limits)
+            require_signeds("words passed on", (view,), PASSED_ON, limits)
             require_signeds("witnesses", witnesses, (Stage.WITNESS,), limits)
         case Certificate(record=record, messages=messages):
             require_size("record", record, limits.record_bytes)
