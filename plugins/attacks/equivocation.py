@@ -9,7 +9,18 @@ from msgspec.structs import replace
 from zpeer.conduct import SendSigned
 from zpeer.effects import Broadcast
 from zpeer.hookspecs import hookimpl
-from zpeer.messages import Aggregated, Check, Commit, Message, Projections, Reveal, Verdict
+from zpeer.messages import (
+    Aggregated,
+    Check,
+    Closed,
+    Commit,
+    Decided,
+    Message,
+    Projections,
+    Reveal,
+    Verdict,
+    View,
+)
 from zpeer.signed import Stage
 from zpeer.wire import encode_payload
 
@@ -54,7 +65,7 @@ class Equivocation(Colluder):
         return replace(effect, to=effect.to[:half]), lie
 
 
-def tell_otherwise(message: Message) -> Message:
+def tell_otherwise(message: Message) -> Message:  # noqa: PLR0911 - one table
     """The same message with another digest in it."""
     match message:
         case Commit():
@@ -69,6 +80,12 @@ def tell_otherwise(message: Message) -> Message:
             return replace(message, beacon=other(message.beacon))
         case Check():
             return replace(message, secret=other(message.secret))
+        case View():
+            return replace(message, commits=other(message.commits))
+        case Closed():
+            return replace(message, views=other(message.views))
+        case Decided():
+            return replace(message, record=other(message.record))
 
 
 @hookimpl
