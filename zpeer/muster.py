@@ -17,6 +17,7 @@ from zpeer.transport import (
     BulkFrame,
     Connected,
     ControlFrame,
+    Dropped,
     Incoming,
     Refused,
     Stranger,
@@ -172,7 +173,7 @@ def is_outdated(kept: ControlFrame | BulkFrame, newer: BulkFrame) -> bool:
 def note(
     logger: FilteringBoundLogger,
     names: dict[PeerId, str],
-    item: Connected | Refused | BadFrame | Stranger,
+    item: Connected | Refused | BadFrame | Dropped | Stranger,
 ) -> None:
     """Say what became of a link."""
     match item:
@@ -188,5 +189,14 @@ def note(
             )
         case BadFrame(peer=peer):
             logger.warning("bad frame", who=names.get(peer, short(peer)), why=item.reason)
+        case Dropped(peer=peer):
+            logger.warning(
+                "connection dropped",
+                who=names.get(peer, short(peer)),
+                why=item.reason,
+                limit_bytes=item.limit_bytes,
+                connects_again_s=item.retry_s,
+                times=item.times,
+            )
         case Stranger():
             logger.warning("stranger turned away", address=item.address, key=item.key)

@@ -166,6 +166,16 @@ class Relay:
                 stream.shutdown(socket.SHUT_RDWR)
 
 
+def relayed(control: Relay, bulk: Relay) -> Group:
+    """Peer 1 reaches peer 0 through relays on both planes."""
+    listen = Listen(ANY, ANY, advertised_bulk_port=bulk.port)
+    group = Group(make(0, listen=listen), make(1))
+    control.target, bulk.target = group.ports[0]
+    group.addresses[P0] = f"127.0.0.1:{control.port}"
+    group.start().until(lambda: all(t.connected() for t in group.transports))
+    return group
+
+
 class Caller:
     """Holds a peer's CURVE key, calls another's control plane, and says whatever a test says."""
 

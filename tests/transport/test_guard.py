@@ -57,7 +57,7 @@ def test_a_member_that_acknowledges_what_it_does_not_read_is_cut_off() -> None:
 
         def has_heard_the_session() -> bool:
             if not said:
-                liar.send(BEAT.pack(bytes(SESSION_SIZE), 0))
+                liar.send(BEAT.pack(bytes(SESSION_SIZE), 0, SIZES.control))
                 said.extend(liar.receive())
             return bool(said)
 
@@ -73,7 +73,7 @@ def test_a_member_that_acknowledges_what_it_does_not_read_is_cut_off() -> None:
         def is_cut_off() -> bool:
             for _ in range(50):
                 first.send_control(P1, message)
-            liar.send(BEAT.pack(session, 2**63))
+            liar.send(BEAT.pack(session, 2**63, SIZES.control))
             return bool(first.counters.cut)
 
         group.until(is_cut_off)

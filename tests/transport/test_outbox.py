@@ -52,6 +52,23 @@ def test_over_a_new_connection_only_what_was_not_acknowledged_goes_again() -> No
     assert wire.sent[3:] == [(b"B", b"one"), (b"B", b"three")]
 
 
+def test_what_is_too_large_for_its_receiver_is_not_sent_again_and_takes_no_room() -> None:
+    wire = Wire(b"A", b"B", b"C")
+    outbox = make(wire)
+    outbox.greet([b"a greeting counts for nothing"])
+    outbox.reroute(b"A", 4)
+    for number, data in ((1, b"four"), (2, b"fives"), (3, b"last")):
+        assert outbox.push(number, [data])
+    assert not outbox.push(4, [b"no room"])
+    outbox.reroute(b"B", 4)
+    assert wire.sent[-2:] == [(b"B", b"four"), (b"B", b"last")]
+    assert len(outbox) == 2
+    assert outbox.push(4, [b"room"])
+    outbox.reroute(b"C", 0)
+    assert wire.sent[-1] == (b"C", b"a greeting counts for nothing")
+    assert len(outbox) == 0
+
+
 def test_a_connection_that_was_replaced_is_never_used_again() -> None:
     """Beats that are still under way over it say nothing about where the peer is now."""
     wire = Wire(b"A", b"B")

@@ -19,11 +19,11 @@ from tests.transport.harness import (
     P2,
     RUN,
     SECTIONS,
-    SIZES,
     Group,
     Puppet,
     Relay,
     make,
+    relayed,
 )
 from zpeer.ids import digest_bytes
 from zpeer.signed import PROTOCOL_VERSION
@@ -170,20 +170,6 @@ def test_who_greets_with_ever_new_keys_is_refused_in_the_end() -> None:
         assert "different keys" in group.seen(0, Refused)[0].reason
 
 
-def test_a_frame_over_the_limit_costs_its_sender_the_connection_and_nobody_else() -> None:
-    with Puppet(1) as puppet, Group(make(0), make(1), make(2)) as group:
-        group.addresses[P1] = f"127.0.0.1:{puppet.port}"
-        group.start().until(puppet.listen)
-        puppet.send(PREFIX.pack(HELLO, 0), signed_hello())
-        first = puppet.route
-        puppet.send(PREFIX.pack(DATA, 1), bytes(10 * SIZES.control))
-        group.until(lambda: puppet.listen() and puppet.route != first, "a new connection")
-        group.until(lambda: P2 in group.transports[0].connected())
-        group.transports[2].send_control(P0, b"from another")
-        group.until(lambda: group.control(0, P2))
-        assert group.control(0, P1) == []
-
-
 def open_flood(group: Group) -> socket.socket:
     """A connection to the bulk plane of the first, past the handshake, ready to say anything."""
     greeting = b"\xff" + bytes(8) + b"\x7f\x03\x00" + b"NULL".ljust(20, b"\0") + bytes(32)
@@ -221,16 +207,6 @@ def test_a_message_that_never_ends_is_cut_off() -> None:
         group.transports[1].send_bulk(P0, b"", b"tensor")
         group.until(lambda: group.seen(0, BulkFrame))
         assert group.transports[0].counters.cut == 1
-
-
-def relayed(control: Relay, bulk: Relay) -> Group:
-    """Peer 1 reaches peer 0 through relays on both planes."""
-    listen = Listen(ANY, ANY, advertised_bulk_port=bulk.port)
-    group = Group(make(0, listen=listen), make(1))
-    control.target, bulk.target = group.ports[0]
-    group.addresses[P0] = f"127.0.0.1:{control.port}"
-    group.start().until(lambda: all(t.connected() for t in group.transports))
-    return group
 
 
 def test_a_tensor_altered_under_way_does_not_open_and_is_reported() -> None:

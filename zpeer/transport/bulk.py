@@ -3,13 +3,15 @@
 Plain, because libzmq's CURVE halves the speed; sealed per tensor instead (`seal.py`). As on the
 control plane the receiver connects, to the host where the peer was found and the port of the signed
 greeting, and beats. A beat is sealed too: it proves who is connected, shows over which connection,
-and names the tensors that came, so that the sender can let go of them; what was not named goes
-again over a new connection. Large tensors are named at once, small ones a few together.
+says what is the most that is taken, and names the tensors that came, so that the sender can let go
+of them; what was not named goes again over a new connection, unless it was too large. Large tensors
+are named at once, small ones a few together.
 """
 
 from __future__ import annotations
 
 import struct
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import zmq
@@ -17,6 +19,7 @@ import zmq
 from zpeer.ids import DIGEST_SIZE, PeerId
 from zpeer.transport.guard import Guard
 from zpeer.transport.incoming import BadFrame, BulkFrame
+from zpeer.transport.mending import Drop, Mending
 from zpeer.transport.outbox import ACKNOWLEDGE_BYTES, Limits, Outbox
 from zpeer.transport.seal import COUNTER_SIZE, TAG_SIZE, Agreement, Sealer
 from zpeer.transport.sockets import (
@@ -39,8 +42,9 @@ ACKNOWLEDGED_MAX = 64
 """Counters that one beat can name."""
 ARRIVED_MAX = 1024
 """Counters that wait to be named: no more for a peer that takes no beats."""
-BEAT_BYTES_MAX = DIGEST_SIZE + COUNTER_SIZE + ACKNOWLEDGED_MAX * COUNTER_SIZE + TAG_SIZE
-BEAT_BYTES_MIN = DIGEST_SIZE + COUNTER_SIZE + TAG_SIZE
+BEAT_BYTES_MIN = DIGEST_SIZE + COUNTER_SIZE + COUNTER_SIZE + TAG_SIZE
+"""Whose, which, the most bytes that a sealed tensor may have, tag."""
+BEAT_BYTES_MAX = BEAT_BYTES_MIN + ACKNOWLEDGED_MAX * COUNTER_SIZE
 FRAMES = 2
 TENSOR_BYTES_MAX = 2**31 - 1 - TAG_SIZE
 """What AES-GCM takes in one call."""
@@ -68,13 +72,19 @@ class BulkLink:
     """The plane towards one peer, in one session of it."""
 
     def __init__(
-        self, dealer: zmq.Socket[bytes], outbox: Outbox, guard: Guard, agreement: Agreement
+        self,
+        dealer: zmq.Socket[bytes],
+        outbox: Outbox,
+        guard: Guard,
+        mending: Mending,
+        agreement: Agreement,
     ) -> None:
         """Start with nothing received."""
         self.dealer = dealer
         self.address: Address | None = None
         self.outbox = outbox
         self.guard = guard
+        self.mending = mending
         self.agreement = agreement
         self.arrived: list[int] = []
         self.unacknowledged = 0
@@ -126,8 +136,10 @@ class BulkPlane:
         """Reach for a peer's bulk plane under fresh keys; what there was before is dropped."""
         self.drop(peer)
         dealer = make_dealer(self._context, self._frame_bytes_max, QUEUE)
-        guard = Guard(dealer, (QUEUE + 2) * plain_bytes(HEADER_BYTES_MAX, self._frame_bytes_max))
-        link = BulkLink(dealer, Outbox(self._limits, self._put), guard, agreement)
+        mending = Mending(peer, "tensor", self._frame_bytes_max - TAG_SIZE)
+        unread_max = (QUEUE + 2) * plain_bytes(HEADER_BYTES_MAX, self._frame_bytes_max)
+        guard = Guard(dealer, unread_max, mending=mending)
+        link = BulkLink(dealer, Outbox(self._limits, self._put), guard, mending, agreement)
         self.links[peer] = link
         self.move(peer, address)
         return link
@@ -154,9 +166,8 @@ class BulkPlane:
         """Say to a peer that I am here and which tensors came; nothing if it is not there."""
         link = self.links[peer]
         named = link.arrived[:ACKNOWLEDGED_MAX]
-        counter, sealed = link.agreement.beat_sealer.seal(
-            self._me, b"".join(map(COUNTER.pack, named))
-        )
+        said = b"".join(map(COUNTER.pack, [self._frame_bytes_max, *named]))
+        counter, sealed = link.agreement.beat_sealer.seal(self._me, said)
         beat = self._me + COUNTER.pack(counter) + sealed
         try:
             link.dealer.send(beat, zmq.NOBLOCK)
@@ -193,12 +204,13 @@ class BulkPlane:
         if link is None:
             return None
         (counter,) = COUNTER.unpack_from(beat, DIGEST_SIZE)
-        named = link.agreement.beat_opener.open(counter, peer, beat[DIGEST_SIZE + COUNTER_SIZE :])
-        if named is None or len(named) % COUNTER_SIZE:
+        said = link.agreement.beat_opener.open(counter, peer, beat[DIGEST_SIZE + COUNTER_SIZE :])
+        if not said or len(said) % COUNTER_SIZE:
             return None
-        link.outbox.acknowledge(number for (number,) in COUNTER.iter_unpack(named))
+        frame_bytes_max, *named = (number for (number,) in COUNTER.iter_unpack(said))
+        link.outbox.acknowledge(named)
         self.router_guard.know(route, frames[0])
-        self.router_guard.cut_route(link.outbox.reroute(route))
+        self.router_guard.cut_route(link.outbox.reroute(route, frame_bytes_max))
         return peer
 
     def take(self, peer: PeerId) -> Iterator[BulkFrame | BadFrame]:
@@ -255,6 +267,20 @@ class BulkPlane:
         """Cut off who floods; how many."""
         guards = [self.router_guard, *(link.guard for link in self.links.values())]
         return sum(guard.check() for guard in guards)
+
+    def mend(self, now: float) -> list[Drop]:
+        """Reach again for peers whose connection was given up; whose just was."""
+        turns = [
+            link.mending.turn(now, partial(self._connect_again, peer))
+            for peer, link in self.links.items()
+        ]
+        return [drop for drop in turns if drop is not None]
+
+    def _connect_again(self, peer: PeerId) -> None:
+        address = self.links[peer].address
+        if address is not None:
+            self.move(peer, address)
+            self.beat(peer)
 
     def close(self, linger_ms: int) -> None:
         """Close all sockets; what is on its way has so long."""

@@ -1,16 +1,20 @@
 """The control plane: small messages over CURVE, whole, in order, and from a peer known for certain.
 
 A ROUTER greets whoever connects and is of the run, and sends; a DEALER towards each peer receives
-(`sockets.py` says why). What a DEALER sends back are beats: I am here, and I have everything up to
-this number. A beat shows the ROUTER over which connection a peer is reached now; what it lacks is
-sent again, so a broken connection loses nothing. A DEALER also announces where its owner is reached
-(`announcement.py`).
+(`sockets.py` says why). What a DEALER sends back are beats: I am here, I have everything up to this
+number, and more bytes than these I do not take in one message. A beat shows the ROUTER over which
+connection a peer is reached now; what it lacks is sent again, so a broken connection loses nothing.
+Only what was too large is not sent again: it cost the connection (`mending.py`), and would at every
+turn. That is for its sender to decide, who knows the size: a receiver that skipped a number on its
+own could be made to lose an honest message by whoever alters bytes under way. A DEALER also
+announces where its owner is reached (`announcement.py`).
 """
 
 from __future__ import annotations
 
 import struct
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import zmq
@@ -19,6 +23,7 @@ from zpeer.transport.announcement import ANNOUNCEMENT_BYTES_MAX
 from zpeer.transport.gate import Gate, author
 from zpeer.transport.guard import Guard
 from zpeer.transport.hello import HELLO_BYTES_MAX, SESSION_SIZE
+from zpeer.transport.mending import Drop, Mending
 from zpeer.transport.outbox import ACKNOWLEDGE_BYTES, Limits, Outbox
 from zpeer.transport.sockets import (
     HANDSHAKE_BYTES,
@@ -42,8 +47,9 @@ if TYPE_CHECKING:
 PREFIX = struct.Struct("<BQ")
 """Kind and number of what follows in the second frame."""
 HELLO, DATA = 0, 1
-BEAT = struct.Struct(f"<{SESSION_SIZE}sQ")
-"""The session whose frames are acknowledged, and the number up to which they have come."""
+BEAT = struct.Struct(f"<{SESSION_SIZE}sQQ")
+"""The session whose frames are acknowledged, the number up to which they have come, and the most
+bytes that a message may have."""
 NO_SESSION = bytes(SESSION_SIZE)
 FRAMES = 2
 QUEUE = 32
@@ -64,11 +70,14 @@ BAD = -1
 class ControlLink:
     """The plane towards one peer."""
 
-    def __init__(self, dealer: zmq.Socket[bytes], outbox: Outbox, guard: Guard) -> None:
+    def __init__(
+        self, dealer: zmq.Socket[bytes], outbox: Outbox, guard: Guard, mending: Mending
+    ) -> None:
         """Start with nothing sent and nothing received."""
         self.dealer = dealer
         self.outbox = outbox
         self.guard = guard
+        self.mending = mending
         self.next_number = 1
         self.session = NO_SESSION
         self.received = 0
@@ -119,12 +128,14 @@ class ControlPlane:
     def _make_link(
         self, context: zmq.Context[zmq.Socket[bytes]], them: PublicIdentity
     ) -> ControlLink:
-        # libzmq applies the limit to the frame as CURVE has wrapped it.
-        frame_bytes_max = max(self._message_bytes_max, HELLO_BYTES_MAX) + CURVE_BYTES
+        body_bytes_max = max(self._message_bytes_max, HELLO_BYTES_MAX)
+        frame_bytes_max = body_bytes_max + CURVE_BYTES  # libzmq sees frames as CURVE wraps them
         dealer = make_dealer(context, frame_bytes_max, QUEUE)
         be_curve_client(dealer, self._identity.curve_secret, them.curve.encode())
-        guard = Guard(dealer, (QUEUE + 2) * curve_bytes(PREFIX.size, frame_bytes_max))
-        return ControlLink(dealer, Outbox(self._limits, self._put), guard)
+        mending = Mending(them.peer, "control message", body_bytes_max)
+        unread_max = (QUEUE + 2) * curve_bytes(PREFIX.size, frame_bytes_max)
+        guard = Guard(dealer, unread_max, mending=mending)
+        return ControlLink(dealer, Outbox(self._limits, self._put), guard, mending)
 
     def bind(self, address: Address) -> int:
         """Listen; the port."""
@@ -153,7 +164,8 @@ class ControlPlane:
         """Say to a peer that I am here and what I have of it; nothing if it is not there."""
         link = self.links[peer]
         try:
-            link.dealer.send(BEAT.pack(link.session, link.received), zmq.NOBLOCK)
+            beat = BEAT.pack(link.session, link.received, self._message_bytes_max)
+            link.dealer.send(beat, zmq.NOBLOCK)
         except zmq.Again:
             return
         link.unacknowledged = 0
@@ -193,11 +205,11 @@ class ControlPlane:
         return None
 
     def _take_beat(self, link: ControlLink, route: bytes, frame: zmq.Frame) -> None:
-        session, number = BEAT.unpack(frame.buffer)
+        session, number, body_bytes_max = BEAT.unpack(frame.buffer)
         if session == self._session:
             link.outbox.acknowledge_up_to(number)
         self.router_guard.know(route, frame)
-        self.router_guard.cut_route(link.outbox.reroute(route))
+        self.router_guard.cut_route(link.outbox.reroute(route, body_bytes_max))
 
     def take(self, peer: PeerId) -> Iterator[Raw]:
         """Read what has come from a peer: greetings, new messages, and what is neither."""
@@ -244,6 +256,20 @@ class ControlPlane:
         """Cut off who floods; how many."""
         guards = [self.router_guard, *(link.guard for link in self.links.values())]
         return sum(guard.check() for guard in guards)
+
+    def mend(self, now: float) -> list[Drop]:
+        """Reach again for peers whose connection was given up; whose just was."""
+        turns = [
+            link.mending.turn(now, partial(self._connect_again, peer))
+            for peer, link in self.links.items()
+        ]
+        return [drop for drop in turns if drop is not None]
+
+    def _connect_again(self, peer: PeerId) -> None:
+        address = self.links[peer].address
+        if address is not None:
+            self.connect(peer, address)
+            self.beat(peer)
 
     def close(self, linger_ms: int) -> None:
         """Close all sockets; what is on its way has so long."""

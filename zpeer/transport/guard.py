@@ -19,9 +19,15 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 from time import monotonic
+from typing import TYPE_CHECKING
 
 import zmq
 from zmq.utils.monitor import parse_monitor_message
+
+from zpeer.transport.mending import EVENTS as MENDING_EVENTS
+
+if TYPE_CHECKING:
+    from zpeer.transport.mending import Mending
 
 HAS_TCP_INFO = sys.platform == "linux"
 TCP_INFO_BYTES = 136
@@ -86,18 +92,25 @@ class Guard:
     """Watches the connections of one ZeroMQ socket."""
 
     def __init__(
-        self, watched: zmq.Socket[bytes], unread_max: int, untaken_max: int | None = None
+        self,
+        watched: zmq.Socket[bytes],
+        unread_max: int,
+        untaken_max: int | None = None,
+        mending: Mending | None = None,
     ) -> None:
         """Allow `unread_max` bytes, the most that may rightly wait in the ZeroMQ socket.
 
         Where anybody may connect, a peer that takes what it is sent lets `untaken_max` wait.
+        `mending` hears of what becomes of the connection that a socket makes.
         """
         self._watched = watched
         self._untaken_max = None if untaken_max is None else untaken_max + UNTAKEN_SLACK_BYTES
         self._routes: dict[bytes, Connection] = {}
         self._unread_max = unread_max + _kernel_buffer_bytes()
         self._connections: dict[int, Connection] = {}
-        self._monitor = watched.get_monitor_socket(OPENED | CLOSED) if HAS_TCP_INFO else None
+        self._mending = mending
+        events = OPENED | CLOSED | (MENDING_EVENTS if mending else 0)
+        self._monitor = watched.get_monitor_socket(events) if HAS_TCP_INFO else None
 
     @property
     def is_connected(self) -> bool:
@@ -161,11 +174,14 @@ class Guard:
         if self._monitor is None:
             return
         while int(self._monitor.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
-            event = parse_monitor_message(self._monitor.recv_multipart())
-            number = int(event["value"])
-            self._drop(number)
-            if event["event"] & OPENED:
-                self._open(number)
+            message = parse_monitor_message(self._monitor.recv_multipart())
+            event = int(message["event"])
+            if self._mending is not None:
+                self._mending.hear(event)
+            if event & (OPENED | CLOSED):
+                self._drop(int(message["value"]))
+            if event & OPENED:
+                self._open(int(message["value"]))
 
     def _open(self, number: int) -> None:
         try:

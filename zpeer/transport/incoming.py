@@ -52,6 +52,19 @@ class BadFrame(NamedTuple):
     reason: str
 
 
+class Dropped(NamedTuple):
+    """The connection over which a peer's messages come was given up for what came over it."""
+
+    peer: PeerId
+    reason: str
+    limit_bytes: int
+    """Most bytes that what it carries may have."""
+    retry_s: float
+    """It is made again after so many seconds."""
+    times: int
+    """How often that happened with this peer; told at the first, second, fourth, eighth time."""
+
+
 class Stranger(NamedTuple):
     """Somebody without a place in the run was turned away before a message of it was read."""
 
@@ -60,4 +73,4 @@ class Stranger(NamedTuple):
     """Its public CURVE key in Z85, as in identity files."""
 
 
-Incoming = ControlFrame | BulkFrame | Connected | Refused | BadFrame | Stranger
+Incoming = ControlFrame | BulkFrame | Connected | Refused | BadFrame | Dropped | Stranger

@@ -8,7 +8,7 @@ Sockets exist from the constructor to `close`; nothing exists at import, so fork
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from functools import partial
 from math import ceil
 from secrets import token_bytes
@@ -30,6 +30,7 @@ from zpeer.transport.incoming import (
     BulkFrame,
     Connected,
     ControlFrame,
+    Dropped,
     Incoming,
     Refused,
 )
@@ -68,6 +69,7 @@ class Transport:
         """Take what is fixed. `sections`: digests of the run file's, to say what differs."""
         sizes.require_sealable()
         self.counters = Counters()
+        self.dropped: Counter[PeerId] = Counter()  # connections, by whose messages ended them
         self._me = identity.peer
         self._listen = listen
         self._hello = Hello(
@@ -251,7 +253,9 @@ class Transport:
             self._bulk.move(peer, Address(link.host, link.bulk_port))
 
     def _is_found(self, peer: PeerId) -> bool:
-        return self._links[peer].has_greeted and self._control.links[peer].guard.is_connected
+        lane = self._control.links[peer]
+        stands = lane.guard.is_connected or lane.mending.is_held_back
+        return stands and self._links[peer].has_greeted
 
     def _has_news(self) -> bool:
         return bool(self._incoming or self._failed)
@@ -275,6 +279,7 @@ class Transport:
         if now >= self._next_check:
             self._next_check = now + GUARD_S
             self.counters.cut += self._control.check() + self._bulk.check()
+            self._mend(now)
             self._dialler.turn(now, self._is_found)
         for peer, link in self._links.items():
             if link.announcement and not link.is_connected and now >= link.next_announcement:
@@ -286,6 +291,14 @@ class Transport:
                 if peer in self._bulk.links:
                     self._bulk.beat(peer)
         return min([self._next_check, *(link.next_beat for link in self._links.values())])
+
+    def _mend(self, now: float) -> None:
+        """Make connections again that were given up; say so ever more rarely."""
+        for drop in [*self._control.mend(now), *self._bulk.mend(now)]:
+            self.dropped[drop.peer] += 1
+            times = self.dropped[drop.peer]
+            if times.bit_count() == 1:
+                self._incoming.append(Dropped(*drop, times))
 
     def _handle(self, source: zmq.Socket[bytes] | int, handler: Callable[[], None]) -> None:
         self._poller.register(source, zmq.POLLIN)

@@ -70,8 +70,9 @@ class Outbox:
         self._put(frames)
         return True
 
-    def reroute(self, route: bytes) -> bytes | None:
-        """Use this connection from now on; over a new one everything unacknowledged goes again.
+    def reroute(self, route: bytes, body_bytes_max: int | None = None) -> bytes | None:
+        """Use this connection from now on; over a new one everything unacknowledged goes again,
+        but for last frames of more bytes than these: they would cost this connection too.
 
         Gives the connection that was used before and never will be again, if there was one.
         """
@@ -82,6 +83,9 @@ class Outbox:
             self._past.append(past)
         if self._greeting is not None:
             self._put(self._greeting)
+        if body_bytes_max is not None:
+            sizes = {number: len(frames[-1]) for number, frames in self._waiting.items()}
+            self.acknowledge(number for number, size in sizes.items() if size > body_bytes_max)
         for frames in list(self._waiting.values()):
             self._put(frames)
         return past

@@ -33,7 +33,7 @@ class Listen(NamedTuple):
 
 
 class Sizes(NamedTuple):
-    """Largest messages, in bytes. Larger frames cost their sender the connection."""
+    """Largest messages, in bytes. Larger frames cost their sender the connection, for a while."""
 
     control: int
     tensor: int
