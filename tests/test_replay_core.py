@@ -13,11 +13,15 @@ import msgspec
 import pytest
 
 from plugins.attacks.sign_flip import SignFlip
+from plugins.attacks.silent import Silent
+from plugins.attacks.withheld_result import WithheldResult
 from tests.core.toy import ByHash, Clip, Ring, Toy, make_genesis, peer
 from tests.recorded import make_events, record_counter
 from tests.swarm import make_swarm
+from zpeer.effects import PassOn, Place
 from zpeer.errors import ConfigError, LogError, ZpeerError
 from zpeer.ids import NOTHING
+from zpeer.inspect import inspect_file
 from zpeer.recording import Recorder, SegmentLimits, choose, digest_core, digest_source
 from zpeer.recording import make_header as make_log_header
 from zpeer.replay import DIFFERENT, EQUAL, CoreMaker, explain, replay_log, replay_with
@@ -36,8 +40,11 @@ from zpeer.zlog import (
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Any
 
+    from zpeer.effects import Effect
     from zpeer.ids import Digest, PeerId
+    from zpeer.interfaces import Attack
     from zpeer.rerun import Maker
 
 SMALL = SegmentLimits(events=5)
@@ -169,19 +176,17 @@ def test_a_state_of_another_core_is_unreadable(attacked: Ring) -> None:
 # --- with a whole swarm, its numerics and the shipped plugins -----------------------------------
 
 
-@pytest.fixture(scope="module")
-def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The log of one peer with payloads; another peer flips the sign of its gradient."""
-    directory = tmp_path_factory.mktemp("swarm")
-    swarm = make_swarm(directory, {3: SignFlip()}, peers=5, steps=6)
-    me = swarm.shared.genesis.peers[1]
-    session = swarm.peers[me].session
+def record_swarm(directory: Path, me: int, attack: Attack, **changes: Any) -> Path:
+    """The log of the honest peer `me` with payloads; peer 3 attacks."""
+    swarm = make_swarm(directory, {3: attack}, peers=5, steps=6, **changes)
+    shared, peer_id = swarm.shared, swarm.shared.genesis.peers[me]
+    session = swarm.peers[peer_id].session
     header = make_log_header(
-        swarm.shared.genesis,
-        me,
+        shared.genesis,
+        peer_id,
         keys={},
-        aggregator=choose("centered_clip", {}, swarm.shared.aggregator),
-        policy=choose("uniform", {}, swarm.shared.policy),
+        aggregator=choose("centered_clip", {}, shared.aggregator),
+        policy=choose("uniform", {}, shared.policy),
     )
     limits = SegmentLimits(events=60)
     session._recorder = Recorder(directory / "log", header, session._core.snapshot(), limits)
@@ -192,6 +197,12 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory / "log"
 
 
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Another peer flips the sign of its gradient."""
+    return record_swarm(tmp_path_factory.mktemp("swarm"), 1, SignFlip())
+
+
 def test_a_peers_log_replays_by_the_plugins_it_names(recorded: Path) -> None:
     out = io.StringIO()
     assert replay_log(recorded, out=out) == EQUAL
@@ -200,6 +211,37 @@ def test_a_peers_log_replays_by_the_plugins_it_names(recorded: Path) -> None:
     assert "results computed again, all equal\n" in text
     for segment in read_log(recorded).segments[1:]:
         assert replay_log(segment, quiet=True, out=io.StringIO()) == EQUAL
+
+
+def list_effects(log: Path) -> list[Effect]:
+    """All that a log's owner wanted done."""
+    frames = [frame for _, frame in read_log(log)]
+    return [each for frame in frames if isinstance(frame, Entry) for each in frame.effects]
+
+
+def test_a_log_in_which_an_attempt_got_stuck_replays_and_tells_why(tmp_path: Path) -> None:
+    log = record_swarm(tmp_path, 1, Silent(), start=2)
+    assert any(isinstance(effect, PassOn) for effect in list_effects(log))
+    out = io.StringIO()
+    assert replay_log(log, out=out) == EQUAL
+    assert "decided by the slow path: void, by the views of" in out.getvalue()
+    for segment in read_log(log).segments[1:]:
+        assert replay_log(segment, quiet=True, out=io.StringIO()) == EQUAL
+    why = io.StringIO()
+    inspect_file(log, why, why="peer-03")
+    text = " ".join(why.getvalue().split())
+    assert "left REMOVED peer-03: kept more peers waiting than can be faulty" in text
+    assert "removed is whom more than F = 2 of 5 peers wait for" in text
+    for name in ("peer-00", "peer-01", "peer-02", "peer-04"):
+        assert f"view VIEW from {name}: waits for peer-03" in text
+
+
+def test_bytes_that_came_from_another_peer_are_computed_with_again(tmp_path: Path) -> None:
+    log = record_swarm(tmp_path, 0, WithheldResult(), start=2)
+    assert any(isinstance(effect, Place) for effect in list_effects(log))
+    out = io.StringIO()
+    assert replay_log(log, quiet=True, out=out) == EQUAL
+    assert out.getvalue().endswith("results computed again, all equal\n")
 
 
 def test_bytes_that_give_another_result_are_found(recorded: Path, tmp_path: Path) -> None:
