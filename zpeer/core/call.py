@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from zpeer.core.aggregate import find_missing_parts
+from zpeer.core.aggregate import AggregatedStage, find_missing_parts
 from zpeer.core.broadcast import is_agreed, read
 from zpeer.core.convict import find_fault, get_culprit
 from zpeer.core.schedule import find_bytes_due, find_due
-from zpeer.core.verify import find_missing_results
+from zpeer.core.verify import ProjectionsStage, find_missing_results
 from zpeer.ids import NOTHING
 from zpeer.messages import View
 from zpeer.record import Record
@@ -60,22 +60,26 @@ def find_missing_messages(context: Context) -> list[PeerId]:
 
 
 def describe_waiting(context: Context) -> str:
-    """What I wait for, for people."""
+    """What I wait for others for, for people: bytes and messages."""
+    attempt = context.attempt
+    lines = []
+    if attempt.stage not in attempt.sent and find_missing_bytes(context):
+        stage = AggregatedStage if attempt.stage is Stage.AGGREGATED else ProjectionsStage
+        lines += stage.awaited(context)
+    return "; ".join([*lines, *describe_missing_messages(context)])
+
+
+def describe_missing_messages(context: Context) -> list[str]:
+    """Whose messages of my stage are missing, and whose do not agree with mine."""
     attempt = context.attempt
     stage = attempt.stage
-    lines = []
-    lacking = find_missing_bytes(context) if stage not in attempt.sent else []
-    if lacking:
-        kind = "PART" if stage is Stage.AGGREGATED else "RESULT"
-        lines.append(f"{kind} from {context.names(lacking)}")
     missing = find_missing_messages(context)
     silent = [peer for peer in missing if attempt.signed(stage, peer) is None]
     odd = [peer for peer in missing if peer not in silent]
-    if silent:
-        lines.append(f"{stage.name} from {context.names(silent)}")
+    lines = [f"{stage.name} from {context.names(silent)}"] if silent else []
     if odd:
         lines.append(f"{stage.name} that agrees with mine from {context.names(odd)}")
-    return "; ".join(lines)
+    return lines
 
 
 def compose_view(context: Context, claims: tuple[PeerId, ...]) -> View:

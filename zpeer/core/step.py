@@ -31,7 +31,7 @@ from zpeer.core.asking import (
 )
 from zpeer.core.base import make_first_base, make_next_base
 from zpeer.core.broadcast import compute_set_digest, is_complete, says_mine
-from zpeer.core.call import describe_waiting
+from zpeer.core.call import describe_missing_messages
 from zpeer.core.check import CheckStage, find_bytes_end
 from zpeer.core.commit import CommitStage
 from zpeer.core.judge import publish_averages, request_recomputations
@@ -365,8 +365,7 @@ def stop_waiting(context: Context) -> None:
     lines = STAGES[attempt.stage].awaited(context) if attempt.stage not in attempt.sent else []
     if not context.is_protected and attempt.stage is Stage.AGGREGATED:
         lines += ProjectionsStage.awaited(context)
-    waiting = describe_waiting(context)
-    lines += [waiting] if waiting else []
+    lines += describe_missing_messages(context)
     context.stop(
         5,
         f"deadline of {attempt.stage.name} passed after {context.now - attempt.entered:.0f} s in"
