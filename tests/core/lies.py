@@ -52,6 +52,11 @@ def read(toy: Toy, signed: Signed) -> Any:
     return decode_payload(signed.stage, signed.payload, toy.core._context.limits)
 
 
+def is_set_request(effect: fx.Effect) -> bool:
+    """Whether a peer asks for a set."""
+    return isinstance(effect, fx.SendSetRequest)
+
+
 # --- tampers --------------------------------------------------------------------------------------
 
 
