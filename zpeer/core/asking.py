@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from zpeer.core.aggregate import find_missing_parts, get_committed
-from zpeer.core.broadcast import is_agreed, stage_before
+from zpeer.core.broadcast import echoes_mine, stage_before
 from zpeer.core.verify import find_missing_results, get_result
 from zpeer.effects import SendBlobRequest, SendCertificate, SendSet, SendSetRequest
 from zpeer.signed import STEP_STAGES, Signed, Stage
@@ -53,7 +53,7 @@ def is_first(attempt: Attempt, mark: bytes) -> bool:
 def ask_about_echo(context: Context, signed: Signed) -> None:
     """Ask the signer for the set behind an echo that is not mine, once."""
     before = stage_before(context, signed.stage)
-    if before is None or signed.stage is Stage.VERDICT or is_agreed(context, signed):
+    if before is None or echoes_mine(context, signed):
         return
     if is_first(context.attempt, bytes([signed.stage]) + signed.sender):
         ask_for_stage(context, (signed.sender,), signed.head, before)

@@ -107,13 +107,16 @@ def get_echo(context: Context, signed: Signed) -> Digest | None:
 def is_agreed(context: Context, signed: Signed) -> bool:
     """Whether the message belongs to my set: its echo is mine, and a VERDICT names my record. Any
     other body that does not decode is judged as it is."""
-    before = stage_before(context, signed.stage)
-    if before is None:
-        return True
     if signed.stage is context.stages[-1] and signed.sender != context.me:
         return says_mine(context, context.attempt, signed)
+    return echoes_mine(context, signed)
+
+
+def echoes_mine(context: Context, signed: Signed) -> bool:
+    """Whether the message's echo is not another set than mine, as far as I have one."""
+    before = stage_before(context, signed.stage)
     echo = get_echo(context, signed)
-    return echo is None or echo == context.attempt.sets.get(before, echo)
+    return before is None or echo is None or echo == context.attempt.sets.get(before, echo)
 
 
 def is_complete(context: Context, stage: Stage) -> bool:

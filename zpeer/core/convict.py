@@ -106,14 +106,11 @@ def is_wrong_share(context: Context, attempt: Attempt, first: Signed, second: Si
     return compute_commitment(place, first.sender, reveal.share) != commit.commitment
 
 
-def note_proof(context: Context, proof: Proof) -> bool:
-    """Keep a proof until a record acts on it; whether it is news."""
+def note_proof(context: Context, proof: Proof) -> None:
+    """Keep the first proof against a peer of the roster until a record acts on it."""
     culprit = get_culprit(proof)
-    attempt = context.attempt
-    is_news = culprit in attempt.base.roster and culprit not in context.state.proofs
-    if is_news:
-        context.state.proofs[culprit] = proof
-    return is_news
+    if culprit in context.attempt.base.roster:
+        context.state.proofs.setdefault(culprit, proof)
 
 
 def collect_misdeeds(context: Context, attempt: Attempt) -> list[Proof]:

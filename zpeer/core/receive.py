@@ -137,8 +137,8 @@ def convict(context: Context, proof: Proof) -> None:
         return
     attempt = context.attempt
     is_here = get_head_of(proof) == attempt.base.head and get_stage(proof) <= Stage.VERDICT
-    is_news = note_proof(context, proof)
-    if is_news and is_here and attempt.slow is None and not is_concluding(context):
+    note_proof(context, proof)
+    if is_here and attempt.slow is None and not is_concluding(context):
         call_with_proof(context, get_culprit(proof))
 
 
