@@ -5,20 +5,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import replace
 
 from plugins.aggregators.centered_clip import CenteredClip
+from plugins.attacks.withheld_result import WithheldResult
 from tests.swarm import Softmax, make_shared, make_swarm, names
 from zpeer.attacker import HonestAttack
-from zpeer.conduct import After, SendSigned
+from zpeer.conduct import After, Honest, SendSigned
 from zpeer.crypto import SigningKey, Verifier
 from zpeer.effects import Broadcast, SendResult
 from zpeer.errors import PluginError
-from zpeer.genesis import Protection
-from zpeer.ids import digest, number
+from zpeer.events import BlobArrived
+from zpeer.faults import FaultKind
+from zpeer.genesis import Agreement, Protection
+from zpeer.ids import PeerId, digest, number
 from zpeer.observations import Evaluated, StepDecided
 from zpeer.record import Outcome
-from zpeer.signed import Stage
-from zpeer.simulation import LocalSwarm, RealSignatures
+from zpeer.signed import Signed, Stage, body_digest
+from zpeer.simulation import LocalSwarm, RealSignatures, Signatures, Slots
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,6 +30,8 @@ if TYPE_CHECKING:
 
     from zpeer.conduct import Outgoing
     from zpeer.effects import Effect
+    from zpeer.events import Event
+    from zpeer.ids import Digest
     from zpeer.interfaces import AttackContext, Float32
     from zpeer.observations import Observation
     from zpeer.simulation import Result
@@ -131,10 +137,79 @@ def test_a_late_commit_and_a_doubled_result_harm_nobody(tmp_path: Path) -> None:
     assert swarm.now > 15
 
 
-def test_a_commit_after_the_deadline_stops_the_others_and_names_the_peer(tmp_path: Path) -> None:
+def test_who_comes_after_the_deadline_is_removed_and_the_others_go_on(tmp_path: Path) -> None:
     results = make_swarm(tmp_path, {2: Delaying(20.0)}, peers=4, steps=3).run()
+    assert_agreed([result for result in results if result.honest])
+    assert [result.code for result in results if not result.honest] == [4]
+    assert results[0].records[0].outcome is Outcome.VOID
+    (departure,) = results[0].departures
+    assert departure.fault is FaultKind.CLAIMED_BY_MOST
+
+
+def test_with_stop_a_commit_after_the_deadline_ends_the_run_and_names_the_peer(
+    tmp_path: Path,
+) -> None:
+    swarm = make_swarm(tmp_path, {2: Delaying(20.0)}, peers=4, steps=3, agreement=Agreement.STOP)
+    results = swarm.run()
     assert {result.code for result in results if result.honest} == {5}
     assert all("COMMIT from peer-02" in result.reason for result in results if result.honest)
+
+
+def test_bytes_that_one_peer_withholds_come_from_the_others(tmp_path: Path) -> None:
+    """Through the door, into the store under their digest, and from there into their place."""
+    swarm = make_swarm(tmp_path, {2: WithheldResult()}, peers=4, steps=3)
+    seen: list[Event] = []
+    for peer in swarm.honest:
+        peer.session._conduct = Watching(seen)
+    assert_agreed(swarm.run())
+    assert any(isinstance(event, BlobArrived) for event in seen)
+
+
+class Watching(Honest):
+    """An honest conduct that notes what its core hears."""
+
+    def __init__(self, seen: list[Event]) -> None:
+        self._seen = seen
+
+    def observe(self, head: Digest, event: Event) -> None:
+        self._seen.append(event)
+
+
+# --- signatures -----------------------------------------------------------------------------------
+
+
+def sign(peer: PeerId, payload: bytes, stage: Stage = Stage.COMMIT) -> Signed:
+    """An ideal signature."""
+    body = body_digest(stage, digest("head"), peer, payload)
+    return Signed(stage, digest("head"), peer, payload, Signatures.sign(peer, body))
+
+
+def test_an_ideal_signature_is_good_for_its_signer_and_body_alone() -> None:
+    alice, bob = PeerId(digest("alice")), PeerId(digest("bob"))
+    good = sign(alice, b"x")
+    assert Signatures.verify(good)
+    assert Signatures.verify(good.statement)
+    for forged in (
+        replace(good, sender=bob),
+        replace(good, payload=b"y"),
+        replace(good, stage=Stage.REVEAL),
+        replace(good, signature=sign(alice, b"y").signature),
+        replace(good, signature=bytes(64)),
+    ):
+        assert not Signatures.verify(forged)
+
+
+def test_a_session_signs_one_body_a_slot_and_any_number_of_witnesses() -> None:
+    slots = Slots(PeerId(digest("alice")), Signatures())
+    head = digest("head")
+    for view in (digest("one"), digest("two")):
+        assert Signatures.verify(slots.sign(Stage.WITNESS, head, view))
+    assert slots.sign(Stage.VIEW, head, b"x") == slots.sign(Stage.VIEW, head, b"x")
+    with pytest.raises(AssertionError, match="second body"):
+        slots.sign(Stage.VIEW, head, b"y")
+
+
+# --- what an attack may sign ----------------------------------------------------------------------
 
 
 class Silenced(HonestAttack):
