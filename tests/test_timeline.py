@@ -75,11 +75,10 @@ MESSAGES: list[tuple[Message, str]] = [
         "CHECK from cleo: accuses dan of WRONG_PROJECTION over part 2 (head ",
     ),
     (
-        Check(HEAD, SECRET, views=(VIEW,), proofs=(TWO, Misdeed((SIGNED,)), Misdeed(()))),
+        Check(HEAD, SECRET, views=(VIEW,), proofs=(TWO, Misdeed((SIGNED,)))),
         (
             "CHECK from cleo: settles the VIEW of cleo: waits for dan; "
-            "proves that cleo signed two REVEAL bodies; proves by its REVEAL what cleo did; "
-            "proves nothing"
+            "proves that cleo signed two REVEAL bodies; proves by its REVEAL what cleo did"
         ),
     ),
     (Verdict(HEAD, SECRET), "VERDICT from cleo: record "),
@@ -257,6 +256,10 @@ def test_a_record_is_a_paragraph(narrator: Narrator) -> None:
 def test_a_removal_is_no_ban(narrator: Narrator) -> None:
     said = narrator.say_departure(Departure(PEERS[3], FaultKind.ACCUSATION_FELL, HEAD))
     assert said.startswith("REMOVED dan")
+
+
+def test_a_proof_without_words_proves_nothing(narrator: Narrator) -> None:
+    assert narrator.say_proof(Misdeed(())) == "proves nothing"
 
 
 def test_an_eliminated_pair_is_no_accusation(narrator: Narrator) -> None:
