@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from tests.core.lies import attempt_of
+from tests.core.pieces import make_context
 from tests.core.plain import peer
 from tests.core.toy import Ring
 from zpeer import effects as fx
-from zpeer import events as ev
-from zpeer.genesis import Protection
+from zpeer.genesis import Agreement, Protection
 from zpeer.ids import digest
-from zpeer.signed import Stage
-
-if TYPE_CHECKING:
-    from zpeer.core.context import Context
-
-
-def make_context(**changes: Any) -> Context:
-    """A context in its first attempt."""
-    core = Ring(4, **changes).toys[peer(0)].core
-    core.handle(ev.Started(), 0.0)
-    core._context.effects = []
-    return core._context
+from zpeer.signed import STEP_STAGES, Stage
 
 
 def test_peers_are_called_by_their_names_and_strangers_by_eight_digits() -> None:
@@ -49,10 +36,16 @@ def test_a_run_stops_once_for_the_first_reason() -> None:
 
 
 def test_without_protection_there_are_three_stages() -> None:
-    assert make_context().stages == tuple(Stage)
+    assert make_context().stages == STEP_STAGES
     context = make_context(protection=Protection.CLIP)
     assert context.stages == (Stage.COMMIT, Stage.AGGREGATED, Stage.VERDICT)
     assert not context.is_protected
+
+
+def test_only_a_protected_run_that_is_told_to_agree_has_a_slow_path() -> None:
+    assert make_context().is_agreeing
+    assert not make_context(agreement=Agreement.STOP).is_agreeing
+    assert not make_context(protection=Protection.NONE).is_agreeing
 
 
 def test_attempts_are_found_by_head() -> None:

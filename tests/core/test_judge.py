@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from msgspec.structs import replace
 
 from tests.core.lies import (
@@ -20,6 +18,7 @@ from tests.core.lies import (
     read,
     saying,
 )
+from tests.core.pieces import run_to, wanted_by
 from tests.core.plain import peer
 from tests.core.toy import Ring, Toy
 from zpeer import effects as fx
@@ -32,25 +31,6 @@ from zpeer.record import Outcome
 from zpeer.signed import Stage
 from zpeer.wire import encode_payload
 
-
-def run_to(ring: Ring, stage: Stage, records: int = 0, i: int = 0) -> Toy:
-    """Run until peer i is at a stage, with so many records behind it."""
-    if not ring.trace:
-        for toy in ring.toys.values():
-            ring.deliver(toy, ev.Started())
-    toy = ring.toys[peer(i)]
-    while not (len(toy.records) >= records and attempt_of(toy).stage is stage):
-        assert ring.step()
-    return toy
-
-
-def asked_of(ring: Ring, i: int, kind: type[fx.Effect]) -> list[Any]:
-    """What peer i wanted of that kind."""
-    return [
-        e for _, me, _, done in ring.trace for e in done if isinstance(e, kind) and me == peer(i)
-    ]
-
-
 # --- gradients computed again ---------------------------------------------------------------------
 
 
@@ -60,7 +40,7 @@ def test_a_draw_is_computed_by_its_validator_and_its_target_alone() -> None:
     (draw,) = records[0].draws
     (validator,) = records[0].validators
     for i in range(5):
-        asked = [e for e in asked_of(ring, i, fx.Recompute) if e.head == draw.attempt]
+        asked = [e for e in wanted_by(ring, i, fx.Recompute) if e.head == draw.attempt]
         involved = peer(i) in (validator, draw.target)
         assert len(asked) == involved
         assert all(e.target == draw.target and e.validators == (validator,) for e in asked)
@@ -72,7 +52,7 @@ def test_a_gradient_that_is_accused_is_computed_by_everybody() -> None:
     matter = next(m for r in records for m in r.matters)
     key = (matter.accusation.attempt, matter.accusation.accused)
     for i in range(5):
-        assert key in {(e.head, e.target) for e in asked_of(ring, i, fx.Recompute)}
+        assert key in {(e.head, e.target) for e in wanted_by(ring, i, fx.Recompute)}
 
 
 def test_a_gradient_of_an_attempt_without_results_is_computed_without_projections() -> None:
@@ -81,7 +61,7 @@ def test_a_gradient_of_an_attempt_without_results_is_computed_without_projection
     void = ring.check_agreement(1)[0]
     assert void.outcome is Outcome.VOID
     asked = [
-        e for i in range(6) for e in asked_of(ring, i, fx.Recompute) if e.head == void.previous
+        e for i in range(6) for e in wanted_by(ring, i, fx.Recompute) if e.head == void.previous
     ]
     assert asked
     assert all(e.radii == () for e in asked)
@@ -115,7 +95,7 @@ def test_bytes_that_may_be_accused_in_this_attempt_are_kept_until_its_record() -
     assert name in toy.core._context.state.blobs
     run_to(ring, Stage.COMMIT, records=1)
     assert name not in toy.core._context.state.blobs
-    released = [b for e in asked_of(ring, 0, fx.Release) for b in e.blobs]
+    released = [b for e in wanted_by(ring, 0, fx.Release) for b in e.blobs]
     assert released == [name]
 
 
@@ -137,7 +117,7 @@ def test_the_rows_of_an_averaging_are_published_by_their_owners_and_by_the_parts
         i: read(ring.toys[peer(0)], past.messages[Stage.COMMIT][peer(i)]).parts for i in range(4)
     }
     for i in range(4):
-        sent = {e.digest for e in asked_of(ring, i, fx.SendBlob)}
+        sent = {e.digest for e in wanted_by(ring, i, fx.SendBlob)}
         assert sent == {*parts[i], *(parts[k][i] for k in range(4))}
         assert sent <= set(ring.toys[peer(i)].core._context.state.blobs)  # nobody lacks its own
 
@@ -145,7 +125,7 @@ def test_the_rows_of_an_averaging_are_published_by_their_owners_and_by_the_parts
 def test_a_part_that_is_not_finite_counts_as_zeros_in_an_averaging_too() -> None:
     ring = Ring(5, steps=2, delta_multiple=0.05, toys={1: BadParts}).run()
     records = check_caught(ring, {1: FaultKind.PART_NOT_FINITE})
-    tests = [e for e in asked_of(ring, 3, fx.TestAverage) if e.head == ring.genesis.run]
+    tests = [e for e in wanted_by(ring, 3, fx.TestAverage) if e.head == ring.genesis.run]
     assert {e.part for e in tests} == {0, 1, 2, 3, 4}
     assert [e.blobs.count(None) for e in sorted(tests, key=lambda e: e.part)] == [1, 0, 0, 0, 0]
     assert records[-1].counted == 2
