@@ -30,7 +30,7 @@ from zpeer.core.asking import (
     is_anybody_ahead,
 )
 from zpeer.core.base import make_first_base, make_next_base
-from zpeer.core.broadcast import compute_set_digest, is_complete, says_mine
+from zpeer.core.broadcast import compute_set_digest, echoes_mine, is_complete, says_mine
 from zpeer.core.call import describe_missing_messages
 from zpeer.core.check import CheckStage, find_bytes_end
 from zpeer.core.commit import CommitStage
@@ -375,13 +375,13 @@ def stop_waiting(context: Context) -> None:
 
 
 def stop_disagreeing(context: Context) -> None:
-    """All verdicts are in, and not all are mine."""
+    """All verdicts are in, not all are mine, and no other echo explains that."""
     attempt = context.attempt
     members = attempt.members(Stage.VERDICT)
     if len(members) < len(attempt.base.roster) or Stage.VERDICT not in attempt.sent:
         return
     others = [s.sender for s in members if not says_mine(context, attempt, s)]
-    if others:
+    if others and all(echoes_mine(context, s) for s in members):
         context.stop(
             5,
             f"VERDICT differs from mine at {context.names(others)} in step {attempt.base.step},"
