@@ -210,6 +210,15 @@ def test_a_word_longer_than_its_stage_can_be_is_not_readable() -> None:
             decode_signed(encode_signed(signed(bytes(most + 1), stage)), LIMITS)
 
 
+def test_a_body_with_a_few_too_many_can_be_read_and_convicts() -> None:
+    for peers in (3, 16, 40):
+        limits = WireLimits(peers, 4)
+        payload = encode_payload(Commit((name(1),) * (peers + 3), name(2)))
+        assert decode_signed(encode_signed(signed(payload)), limits).payload == payload
+        with pytest.raises(WireError, match="parts"):
+            decode_payload(Stage.COMMIT, payload, limits)
+
+
 def test_a_witness_signs_a_digest_and_nothing_else() -> None:
     assert decode_signed(encode_signed(WITNESS), LIMITS) == WITNESS
     with pytest.raises(WireError):

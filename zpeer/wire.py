@@ -51,6 +51,8 @@ _DRAW = _HEADER + 2 * _DIGEST + 3 * _SCALAR
 _MATTER = _HEADER + 2 * _DIGEST + _ACCUSATION + 2 * _SCALAR
 _DEPARTURE = _HEADER + 3 * _DIGEST + 2 * _SCALAR
 _CHARGE = _HEADER + 2 * _DIGEST + _SCALAR
+_SPARE = 8 * _DIGEST
+"""More than an honest body needs: one of a wrong count can be read, and convicts."""
 
 DECODED_KEPT = 512
 """Decoded payloads remembered: two attempts of 40 peers.
@@ -100,18 +102,15 @@ class WireLimits(msgspec.Struct, frozen=True, dict=True):
         """The same for bodies of digests and scalars alone."""
         n, k = self.peers, self.directions
         match stage:
-            case Stage.COMMIT:
-                return 2 * _HEADER + (n + 1) * _DIGEST
-            case Stage.PROJECTIONS:
-                return 3 * _HEADER + 2 * _DIGEST + n * (_HEADER + (k + 1) * _SCALAR)
-            case Stage.AGGREGATED | Stage.REVEAL | Stage.VERDICT:
-                return _HEADER + 2 * _DIGEST
-            case Stage.CLOSED | Stage.DECIDED:
-                return _HEADER + _DIGEST
             case Stage.WITNESS:
                 return DIGEST_SIZE
+            case Stage.COMMIT:
+                needed = _HEADER + (n + 1) * _DIGEST
+            case Stage.PROJECTIONS:
+                needed = 2 * _HEADER + 2 * _DIGEST + n * (_HEADER + (k + 1) * _SCALAR)
             case _:
-                return _HEADER
+                needed = 2 * _DIGEST
+        return _HEADER + needed + _SPARE
 
     def _check_bytes(self) -> int:
         """Room for one lacking peer a finding, and for all in those on averaging, n an attempt."""
