@@ -60,7 +60,7 @@ PENDING_BYTES = 1 << 18
 """Frames that wait to be packed together; what a kill would lose."""
 VOCABULARY = (
     *("ids.py", "parts.py", "faults.py", "signed.py", "proofs.py", "messages.py", "record.py"),
-    *("genesis.py", "events.py", "effects.py", "wire.py"),
+    *("genesis.py", "events.py", "effects.py", "wire.py", "wire_checks.py"),
 )
 """Files outside the core that its behaviour depends on."""
 
