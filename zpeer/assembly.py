@@ -209,6 +209,7 @@ def make_conduct(
     resources = Resources(
         shared.genesis,
         shared.aggregator,
+        shared.policy,
         shared.limits,
         own.me,
         colluders=own.plot.colluders,

@@ -19,10 +19,11 @@ import torch
 from msgspec.structs import replace
 
 from zpeer.core.base import make_first_base, make_next_base
+from zpeer.core.draw import validators_in_force
 from zpeer.core.mprng import compute_batch_seed
 from zpeer.effects import Broadcast
 from zpeer.errors import PluginError, WireError, ZpeerError
-from zpeer.events import MessageReceived
+from zpeer.events import MessageReceived, Started
 from zpeer.factories import describe_error
 from zpeer.ids import NOTHING, Digest, PeerId, digest
 from zpeer.measures import get_axes
@@ -42,7 +43,14 @@ if TYPE_CHECKING:
     from zpeer.events import Event, Scalars
     from zpeer.genesis import Genesis
     from zpeer.gradients import Gradients
-    from zpeer.interfaces import Aggregator, Attack, AttackContext, Batch, Float32
+    from zpeer.interfaces import (
+        Aggregator,
+        Attack,
+        AttackContext,
+        Batch,
+        Float32,
+        ValidatorPolicy,
+    )
     from zpeer.parameters import ParameterFiles
     from zpeer.record import Record
     from zpeer.store import Bytes, TensorStore
@@ -57,6 +65,10 @@ class HonestAttack:
 
     def observe(self, context: AttackContext, event: Event) -> None:
         """See an event before the core does."""
+
+    def delay(self, context: AttackContext, event: Event) -> float:  # noqa: ARG002 - the interface
+        """Seconds after which my core hears of an event; infinity: never."""
+        return 0.0
 
     def gradient(self, context: AttackContext, honest: Float32) -> Float32:  # noqa: ARG002 - the interface
         """The gradient to commit to."""
@@ -98,6 +110,7 @@ class Resources:
         self,
         genesis: Genesis,
         aggregator: Aggregator,
+        policy: ValidatorPolicy,
         limits: WireLimits,
         me: PeerId,
         *,
@@ -110,6 +123,7 @@ class Resources:
     ) -> None:
         self.genesis = genesis
         self.aggregator = aggregator
+        self.policy = policy
         self.limits = limits
         self.me = me
         self.colluders = colluders
@@ -123,9 +137,12 @@ class Resources:
 class Situation:
     """One attempt as an attacker sees it (`zpeer.interfaces.AttackContext`)."""
 
-    def __init__(self, resources: Resources, base: Base) -> None:
+    def __init__(self, resources: Resources, base: Base, now: float) -> None:
         self._has = resources
         self.base = base
+        self.now = self.started = now
+        self.delta = resources.genesis.delta
+        self.place = base.place
         self.me = resources.me
         self.head = base.head
         self.step = base.step
@@ -199,8 +216,20 @@ class Situation:
         parts = self.commits.get(worker, ())
         return parts[part] if 0 <= part < len(parts) else NOTHING
 
-    def see(self, event: Event) -> None:
-        """Note what others committed to."""
+    def due(self, stage: Stage) -> float:
+        """When a stage is due at peers that started this attempt when I did."""
+        return self.started + sum(self.base.allowances[:stage])
+
+    def draw(self, beacon: Digest) -> tuple[tuple[PeerId, ...], tuple[PeerId, ...]]:
+        """Validators and targets that q would draw if nobody left."""
+        policy, genesis = self._has.policy, self._has.genesis
+        count = validators_in_force(genesis.validators, len(self.roster))
+        validators = policy.validators(beacon, self.roster, count)
+        return validators, policy.targets(beacon, self.workers, count)
+
+    def see(self, event: Event, now: float) -> None:
+        """Note the time, and what others committed to."""
+        self.now = now
         if not isinstance(event, MessageReceived):
             return
         signed = event.signed
@@ -217,10 +246,11 @@ class Situation:
         """The message in one of my broadcasts or in what another sent; raises WireError."""
         return decode_payload(effect.stage, effect.payload, self._has.limits)
 
-    def sign(self, stage: Stage, payload: bytes) -> Signed:
-        """Sign anything with my own key, for this attempt's head."""
-        body = body_digest(stage, self.head, self.me, payload)
-        return Signed(stage, self.head, self.me, payload, self._has.sign(body))
+    def sign(self, stage: Stage, payload: bytes, head: Digest | None = None) -> Signed:
+        """Sign anything with my own key, for this attempt's head or another."""
+        on = self.head if head is None else head
+        body = body_digest(stage, on, self.me, payload)
+        return Signed(stage, on, self.me, payload, self._has.sign(body))
 
 
 class Attacker:
@@ -230,23 +260,28 @@ class Attacker:
         self._attack = attack
         self._resources = resources
         self._start = start
+        self._now = 0.0
         first = make_first_base(resources.genesis, resources.aggregator)
-        self._situations = {first.head: Situation(resources, first)}
+        self._situations = {first.head: Situation(resources, first, 0.0)}
 
     def decided(self, record: Record) -> None:
         """See the next attempt."""
         has = self._resources
         base = make_next_base(has.genesis, has.aggregator, record)
-        self._situations[base.head] = Situation(has, base)
+        self._situations[base.head] = Situation(has, base, self._now)
         while len(self._situations) > SITUATIONS_REMEMBERED:
             del self._situations[next(iter(self._situations))]
 
-    def observe(self, head: Digest, event: Event) -> None:
-        """Show the attack an event."""
+    def hear(self, head: Digest, event: Event, now: float) -> float:
+        """Show the attack an event, and let it say when the core hears of it."""
         situation = self._situations[head]
-        situation.see(event)
+        if isinstance(event, Started):
+            situation.started = now
+        self._now = now
+        situation.see(event, now)
         with blamed(self._attack):
             self._attack.observe(situation, event)
+            return self._attack.delay(situation, event) if self._is_on(situation) else 0.0
 
     def gradient(self, head: Digest, honest: Float32) -> Float32:
         """The attack's gradient."""

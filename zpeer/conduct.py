@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 from zpeer.effects import Effect
+from zpeer.events import Event
 from zpeer.ids import PeerId
 from zpeer.signed import Signed
 
 if TYPE_CHECKING:
-    from zpeer.events import Event
     from zpeer.ids import Digest
     from zpeer.interfaces import Float32
     from zpeer.record import Record
@@ -31,15 +31,29 @@ class SendSigned(msgspec.Struct, frozen=True):
     signed: Signed
 
 
+class SendBytes(msgspec.Struct, frozen=True):
+    """Send any bytes as a message, or, under a `header`, as a tensor."""
+
+    to: tuple[PeerId, ...]
+    data: bytes
+    header: bytes = b""
+
+
+class Hear(msgspec.Struct, frozen=True):
+    """Let my own core hear an event, true or not, without being asked about it again."""
+
+    event: Event
+
+
 class After(msgspec.Struct, frozen=True):
     """Carry an effect out later."""
 
     seconds: float
-    effect: Effect | SendSigned
+    effect: Effect | SendSigned | SendBytes | Hear
 
 
-Outgoing = Effect | SendSigned | After
-"""What a session carries out: the core's effects, and the two that only an attack makes."""
+Outgoing = Effect | SendSigned | SendBytes | Hear | After
+"""What a session carries out: the core's effects, and those that only an attack makes."""
 
 
 class Conduct(Protocol):
@@ -49,8 +63,8 @@ class Conduct(Protocol):
         """A record is final; from now on the core builds on it."""
         ...
 
-    def observe(self, head: Digest, event: Event) -> None:
-        """An event, before the core sees it."""
+    def hear(self, head: Digest, event: Event, now: float) -> float:
+        """An event, before the core sees it: how many seconds before (infinity: it never does)."""
         ...
 
     def gradient(self, head: Digest, honest: Float32) -> Float32:
@@ -80,8 +94,9 @@ class Honest:
     def decided(self, record: Record) -> None:
         """Nothing to note."""
 
-    def observe(self, head: Digest, event: Event) -> None:
-        """Nothing to note."""
+    def hear(self, head: Digest, event: Event, now: float) -> float:  # noqa: ARG002 - the interface
+        """At once."""
+        return 0.0
 
     def gradient(self, head: Digest, honest: Float32) -> Float32:  # noqa: ARG002 - the interface
         """The honest one."""

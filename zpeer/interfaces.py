@@ -133,6 +133,14 @@ class AttackContext(Protocol):
     """For each validator of this attempt, the targets it must report on."""
     matters: tuple[Matter, ...]
     """Open accusations, of which each CHECK of this attempt holds findings."""
+    place: Digest
+    """What secrets and shares of this attempt are bound to."""
+    delta: float
+    """Δ: seconds within which a message between honest peers arrives."""
+    now: float
+    """Seconds on this peer's clock, whose zero is arbitrary."""
+    started: float
+    """When this attempt began here."""
 
     @property
     def layout(self) -> Layout:
@@ -168,12 +176,20 @@ class AttackContext(Protocol):
         """H(g_i[j]) as a worker committed to it in this attempt; NOTHING if not seen yet."""
         ...
 
+    def due(self, stage: Stage) -> float:
+        """When a stage is due at peers that started this attempt when I did."""
+        ...
+
+    def draw(self, beacon: Digest) -> tuple[tuple[PeerId, ...], tuple[PeerId, ...]]:
+        """Validators of the next step and targets in this one that q draws if nobody leaves."""
+        ...
+
     def decode(self, effect: Broadcast | Signed) -> Message:
         """The message in one of my broadcasts or in what another sent; raises WireError."""
         ...
 
-    def sign(self, stage: Stage, payload: bytes) -> Signed:
-        """Sign anything with my own key, for this attempt's head."""
+    def sign(self, stage: Stage, payload: bytes, head: Digest | None = None) -> Signed:
+        """Sign anything with my own key, for this attempt's head or another."""
         ...
 
     def flip_labels(self, batch: Batch) -> Batch:
@@ -190,6 +206,10 @@ class Attack(Protocol):
 
     def observe(self, context: AttackContext, event: Event) -> None:
         """See an event before the core does, from the first step on."""
+        ...
+
+    def delay(self, context: AttackContext, event: Event) -> float:
+        """Seconds after which my core hears of an event; infinity: never."""
         ...
 
     def gradient(self, context: AttackContext, honest: Float32) -> Float32:
@@ -215,10 +235,11 @@ class Attack(Protocol):
     def effects(self, context: AttackContext, effects: list[Effect]) -> Sequence[Effect | Extra]:
         """My outgoing effects before signing: change, drop, delay, duplicate or re-target any.
 
-        Besides effects it may return `zpeer.conduct.After` and `zpeer.conduct.SendSigned`.
+        Besides effects it may return what `zpeer.conduct` has for attacks: `After`, `SendSigned`,
+        `SendBytes` and `Hear`.
         """
         ...
 
 
 Extra = Any
-"""`After` or `SendSigned` of `zpeer.conduct`, which only attacks make."""
+"""`After`, `SendSigned`, `SendBytes` or `Hear` of `zpeer.conduct`, which only attacks make."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol, assert_never
 
 from zpeer import effects as fx
 from zpeer import events as ev
-from zpeer.conduct import After, Outgoing, SendSigned
+from zpeer.conduct import After, Hear, Outgoing, SendBytes, SendSigned
 from zpeer.numerics.dealing import from_bytes, is_finite
 from zpeer.observations import Evaluated
 from zpeer.parts import Bulk
@@ -106,10 +106,10 @@ class Session:
 
         self._head = genesis.run
         self._now = 0.0
-        self._events: deque[Event] = deque()
+        self._events: deque[Event | Hear] = deque()
         self._is_turning = False
         self._timer = inf
-        self._later: list[tuple[float, int, Effect | SendSigned]] = []
+        self._later: list[tuple[float, int, Outgoing]] = []
         self._later_count = 0
         self._told = 0
 
@@ -177,13 +177,29 @@ class Session:
         self._is_turning = True
         try:
             while self._events:
-                self._turn(self._events.popleft())
+                self._hear(self._events.popleft())
         finally:
             self._is_turning = False
 
+    def _hear(self, event: Event | Hear) -> None:
+        """Tell the core, when the conduct wants it to be told."""
+        if isinstance(event, Hear):
+            self._turn(event.event)
+            return
+        seconds = self._conduct.hear(self._head, event, self._now)
+        if seconds > 0:
+            self._put_off(seconds, Hear(event))
+        else:
+            self._turn(event)
+
+    def _put_off(self, seconds: float, effect: Outgoing) -> None:
+        """Carry something out later; never, if that is what infinitely late comes to."""
+        if seconds < inf:
+            self._later_count += 1
+            heapq.heappush(self._later, (self._now + seconds, self._later_count, effect))
+
     def _turn(self, event: Event) -> None:
         self._told += isinstance(event, ev.BlobArrived)
-        self._conduct.observe(self._head, event)
         effects = self._handle(event)
         for group in split_at_decisions(effects):
             for outgoing in self._conduct.effects(self._head, group):
@@ -235,6 +251,11 @@ class Session:
                 self._broadcast(effect)
             case SendSigned(to=to, signed=signed):
                 self._send_all(to, encode_signed(signed))
+            case SendBytes(to=to, data=data, header=header):
+                for peer in to:
+                    self._send_bytes(peer, header, data)
+            case Hear():
+                self._events.append(effect)
             case fx.SendPart():
                 self._send_part(effect)
             case fx.SendResult(head=head, to=to):
@@ -255,8 +276,7 @@ class Session:
             case fx.SendCertificate(to=to, record=record, messages=messages):
                 self._relay(to, Certificate(record, messages))
             case After(seconds=seconds, effect=late):
-                self._later_count += 1
-                heapq.heappush(self._later, (self._now + seconds, self._later_count, late))
+                self._put_off(seconds, late)
             case fx.SetTimer(at=at):
                 self._timer = at
             case fx.Decide(record=decided):
@@ -317,6 +337,12 @@ class Session:
     def _send_all(self, to: Sequence[PeerId], data: bytes) -> None:
         for peer in to:
             self._network.send_control(peer, data)
+
+    def _send_bytes(self, to: PeerId, header: bytes, data: bytes) -> None:
+        if header:
+            self._network.send_bulk(to, header, data)
+        else:
+            self._network.send_control(to, data)
 
     def _relay(self, to: Sequence[PeerId], relay: Relay) -> None:
         self._send_all(to, encode_relay(relay))
