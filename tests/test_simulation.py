@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from zpeer.conduct import Outgoing
+    from zpeer.conduct import Hearing, Outgoing
     from zpeer.effects import Effect
     from zpeer.events import Event
     from zpeer.ids import Digest
@@ -171,8 +171,9 @@ class Watching(Honest):
     def __init__(self, seen: list[Event]) -> None:
         self._seen = seen
 
-    def observe(self, head: Digest, event: Event) -> None:
+    def hear(self, head: Digest, event: Event, now: float) -> Hearing:
         self._seen.append(event)
+        return super().hear(head, event, now)
 
 
 # --- signatures -----------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from msgspec.structs import replace
 
+from zpeer.conduct import AT_ONCE, Hearing
 from zpeer.core.base import make_first_base, make_next_base
 from zpeer.core.draw import validators_in_force
 from zpeer.core.mprng import compute_batch_seed
@@ -35,7 +36,7 @@ from zpeer.signed import Signed, Stage, body_digest
 from zpeer.wire import decode_payload, encode_payload
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from zpeer.conduct import Outgoing
     from zpeer.core.state import Base
@@ -63,8 +64,8 @@ SITUATIONS_REMEMBERED = 4
 class HonestAttack:
     """Lies about nothing: the base of every attack (see `zpeer.interfaces.Attack`)."""
 
-    def observe(self, context: AttackContext, event: Event) -> None:
-        """See an event before the core does."""
+    def observe(self, context: AttackContext, event: Event) -> Sequence[Outgoing] | None:
+        """See an event before my core does, and perhaps do something about it."""
 
     def delay(self, context: AttackContext, event: Event) -> float:  # noqa: ARG002 - the interface
         """Seconds after which my core hears of an event; infinity: never."""
@@ -272,16 +273,18 @@ class Attacker:
         while len(self._situations) > SITUATIONS_REMEMBERED:
             del self._situations[next(iter(self._situations))]
 
-    def hear(self, head: Digest, event: Event, now: float) -> float:
-        """Show the attack an event, and let it say when the core hears of it."""
+    def hear(self, head: Digest, event: Event, now: float) -> Hearing:
+        """Show the attack an event, and let it say what becomes of it."""
         situation = self._situations[head]
         if isinstance(event, Started):
             situation.started = now
         self._now = now
         situation.see(event, now)
         with blamed(self._attack):
-            self._attack.observe(situation, event)
-            return self._attack.delay(situation, event) if self._is_on(situation) else 0.0
+            reaction = self._attack.observe(situation, event) or ()
+            if not self._is_on(situation):
+                return AT_ONCE
+            return Hearing(self._attack.delay(situation, event), reaction)
 
     def gradient(self, head: Digest, honest: Float32) -> Float32:
         """The attack's gradient."""

@@ -8,7 +8,7 @@ honest.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import msgspec
 
@@ -18,6 +18,8 @@ from zpeer.ids import PeerId
 from zpeer.signed import Signed
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from zpeer.ids import Digest
     from zpeer.interfaces import Float32
     from zpeer.record import Record
@@ -56,6 +58,18 @@ Outgoing = Effect | SendSigned | SendBytes | Hear | After
 """What a session carries out: the core's effects, and those that only an attack makes."""
 
 
+class Hearing(NamedTuple):
+    """What becomes of an event."""
+
+    seconds: float
+    """After which the core hears of it; infinity: never."""
+    reaction: Sequence[Outgoing]
+    """What is done about it before."""
+
+
+AT_ONCE = Hearing(0.0, ())
+
+
 class Conduct(Protocol):
     """What stands between the core and the world. `head` names the attempt that is spoken of."""
 
@@ -63,8 +77,8 @@ class Conduct(Protocol):
         """A record is final; from now on the core builds on it."""
         ...
 
-    def hear(self, head: Digest, event: Event, now: float) -> float:
-        """An event, before the core sees it: how many seconds before (infinity: it never does)."""
+    def hear(self, head: Digest, event: Event, now: float) -> Hearing:
+        """An event, before the core hears of it."""
         ...
 
     def gradient(self, head: Digest, honest: Float32) -> Float32:
@@ -94,9 +108,9 @@ class Honest:
     def decided(self, record: Record) -> None:
         """Nothing to note."""
 
-    def hear(self, head: Digest, event: Event, now: float) -> float:  # noqa: ARG002 - the interface
+    def hear(self, head: Digest, event: Event, now: float) -> Hearing:  # noqa: ARG002 - the interface
         """At once."""
-        return 0.0
+        return AT_ONCE
 
     def gradient(self, head: Digest, honest: Float32) -> Float32:  # noqa: ARG002 - the interface
         """The honest one."""

@@ -204,8 +204,8 @@ class Attack(Protocol):
     that the peer file names (`start`); only `observe` is called from the first one on.
     """
 
-    def observe(self, context: AttackContext, event: Event) -> None:
-        """See an event before the core does, from the first step on."""
+    def observe(self, context: AttackContext, event: Event) -> Sequence[Effect | Extra] | None:
+        """See an event before my core does, from the first step on; what to do about it."""
         ...
 
     def delay(self, context: AttackContext, event: Event) -> float:

@@ -186,7 +186,9 @@ class Session:
         if isinstance(event, Hear):
             self._turn(event.event)
             return
-        seconds = self._conduct.hear(self._head, event, self._now)
+        seconds, reaction = self._conduct.hear(self._head, event, self._now)
+        for outgoing in reaction:
+            self._carry_out(outgoing)
         if seconds > 0:
             self._put_off(seconds, Hear(event))
         else:
