@@ -138,9 +138,9 @@ def test_a_chain_of_good_signatures_becomes_an_event_whoever_brings_it() -> None
 
 def test_a_closed_set_of_views_travels_like_a_view() -> None:
     closed = sign(b"all of them", ALICE, Stage.CLOSED)
-    witnesses = (witness(BOB, closed),)
-    event = Door().receive(Chain(closed, witnesses), sender=DAN)
-    assert event == ev.ChainReceived(closed, witnesses)
+    for witnesses in ((witness(BOB, closed),), (witness(BOB, closed), witness(ALICE, closed))):
+        event = Door().receive(Chain(closed, witnesses), sender=DAN)
+        assert event == ev.ChainReceived(closed, witnesses)
 
 
 OTHER_VIEW = sign(b"what alice also saw", ALICE, Stage.VIEW)

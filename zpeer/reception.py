@@ -151,10 +151,14 @@ class Reception:
 
 
 def is_chain(view: Signed, witnesses: tuple[Signed, ...]) -> bool:
-    """Whether all witnesses sign under this very view (or CLOSED), nobody twice and not its own
-    signer."""
-    signers = {view.sender, *(witness.sender for witness in witnesses)}
-    return len(signers) == 1 + len(witnesses) and all(
+    """Whether all witnesses sign under this very view (or CLOSED), nobody twice.
+
+    Its own signer is no witness of a view, but may be of a CLOSED: there a witness says that it
+    holds all of them, which its CLOSED does not.
+    """
+    signers = {witness.sender for witness in witnesses}
+    is_own = view.stage is Stage.VIEW and view.sender in signers
+    return (not is_own and len(signers) == len(witnesses)) and all(
         (witness.stage, witness.head, witness.payload) == (Stage.WITNESS, view.head, view.body)
         for witness in witnesses
     )

@@ -136,8 +136,8 @@ class Record(msgspec.Struct, frozen=True, array_like=True, dict=True):
     durations: tuple[float, ...] = ()
     """Agreed seconds that each stage takes, by which deadlines are computed."""
     views: tuple[Digest, ...] = ()
-    """Bodies of the agreed views, where the record follows from them alone (void by the slow
-    path)."""
+    """Of each origin of the agreed views its body, or that it signed two, where the record follows
+    from them alone (void by the slow path)."""
 
     @cached_property
     def head(self) -> Digest:

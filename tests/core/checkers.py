@@ -34,6 +34,7 @@ class Watch:
         self.slots: dict[tuple[Digest, Stage, PeerId], bytes] = {}
         self.joined: dict[Digest, dict[PeerId, float]] = {}
         self.started: dict[Digest, dict[PeerId, float]] = {}
+        self.decided: dict[Digest, Digest] = {}
         net.watchers.append(self)
 
     def __call__(self, net: Timed, toy: Toy, event: ev.Event, effects: list[Any]) -> None:
@@ -43,8 +44,10 @@ class Watch:
             if isinstance(effect, fx.Broadcast):
                 self.see(net, toy, effect)
             elif isinstance(effect, fx.Decide):
-                head = effect.record.head
-                self.started.setdefault(head, {})[toy.me] = net.now
+                record = effect.record
+                first = self.decided.setdefault(record.previous, record.head)
+                assert first == record.head, f"{name(net, toy.me)} decides another record"
+                self.started.setdefault(record.head, {})[toy.me] = net.now
 
     def see(self, net: Timed, toy: Toy, effect: fx.Broadcast) -> None:
         """One body that an honest peer signs."""

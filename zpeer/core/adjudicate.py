@@ -150,19 +150,18 @@ def settle_late_views(judgement: Judgement) -> None:
 def settle_views(
     judgement: Judgement, past: Attempt, views: Sequence[Signed]
 ) -> dict[PeerId, View]:
-    """Ban who signed two, and whom proofs convict; settle the claims of the others, whose views are
-    given back."""
+    """Ban who signed two, whatever they say: others may hold two others. Of the rest ban whom
+    proofs convict, and give back the views."""
     single: dict[PeerId, View] = {}
     for peer in past.base.roster:
         signed = [each for each in views if each.sender == peer]
-        read = [read_view(judgement.context, past, each) for each in signed]
-        for view in read:
-            apply_proofs(judgement, view.proofs if view else ())
-        if len(signed) > 1:
+        view = read_view(judgement.context, past, signed[0]) if len(signed) == 1 else None
+        if view is not None:
+            single[peer] = view
+            apply_proofs(judgement, view.proofs)
+        elif len(signed) > 1:
             proof = Equivocation(signed[0].statement, signed[1].statement)
             apply_proofs(judgement, (proof,))
-        elif read and read[0]:
-            single[peer] = read[0]
     return single
 
 

@@ -27,6 +27,7 @@ from zpeer.core.call import decode_head, read_view
 from zpeer.core.convict import collect_misdeeds, note_proof
 from zpeer.core.faulty import get_valid, judge_bodies, note
 from zpeer.core.mprng import compute_commitment, compute_secret_beacon, compute_share
+from zpeer.core.slow_path import name_views
 from zpeer.core.verdict import get_outcome, make_record
 from zpeer.faults import FaultKind
 from zpeer.ids import NOTHING
@@ -230,7 +231,7 @@ def void_by_views(context: Context, agreed: tuple[Signed, ...], commits: Digest)
     settle_claims(judgement, attempt, views)
     drop_moot(judgement)
     open_draws_of_removed(judgement)
-    return make_record(context, judgement, tuple(signed.body for signed in agreed))
+    return make_record(context, judgement, name_views(agreed))
 
 
 def make_void(context: Context, commits: Digest) -> None:

@@ -23,12 +23,12 @@ from zpeer.core.broadcast import faulty_max, read
 from zpeer.core.call import compose_view, describe_waiting, find_claims, read_view
 from zpeer.core.state import SlowPath
 from zpeer.effects import PassOn, SendSet, Warn
-from zpeer.ids import Digest, digest_of_set
+from zpeer.ids import Digest, digest, digest_of_set
 from zpeer.messages import Closed
 from zpeer.signed import Signed, Stage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable, Sequence
 
     from zpeer.core.context import Context
     from zpeer.core.state import Attempt
@@ -76,6 +76,22 @@ def list_views(attempt: Attempt) -> tuple[Signed, ...]:
         for peer in attempt.base.roster
         for signed in sorted(attempt.views.get(peer, ()), key=lambda each: each.body)
     )
+
+
+def name_views(views: Sequence[Signed]) -> tuple[Digest, ...]:
+    """What stands for views in CLOSED and in a record: their bodies; of who signed two, only that
+    it did, for others may hold two others of it."""
+    origins = [signed.sender for signed in views]
+    names = [
+        signed.body if origins.count(signed.sender) == 1 else name_two(signed.sender)
+        for signed in views
+    ]
+    return tuple(dict.fromkeys(names))
+
+
+def name_two(origin: PeerId) -> Digest:
+    """That a peer signed several views."""
+    return digest("zpeer/two views", origin)
 
 
 def take_chain(context: Context, signed: Signed, witnesses: tuple[Signed, ...]) -> None:
@@ -130,9 +146,9 @@ def pass_on(context: Context, signed: Signed) -> None:
         context.emit(PassOn(view=signed, witnesses=witnesses, to=context.others))
 
 
-def compute_views_digest(bodies: Iterable[Digest]) -> Digest:
+def compute_views_digest(names: Iterable[Digest]) -> Digest:
     """What CLOSED names."""
-    return digest_of_set("zpeer/views", bodies)
+    return digest_of_set("zpeer/views", names)
 
 
 def find_end(context: Context, slow: SlowPath) -> float:
@@ -153,7 +169,7 @@ def turn(context: Context, slow: SlowPath) -> None:
     if slow.agreed is not None:
         return
     if slow.closed is None and context.now >= find_close(context, slow):
-        slow.closed = tuple(signed.body for signed in list_views(attempt))
+        slow.closed = name_views(list_views(attempt))
         context.broadcast(Stage.CLOSED, Closed(compute_views_digest(slow.closed)))
     if context.now >= find_end(context, slow):
         slow.agreed = list_views(attempt)
@@ -172,14 +188,10 @@ def is_closed(context: Context, slow: SlowPath) -> bool:
     """Whether every origin of the views that I held after the first round signed just these, and
     they are of most of the roster."""
     attempt = context.attempt
-    bodies = slow.closed or ()
-    mine = Closed(compute_views_digest(bodies))
-    origins = [
-        peer
-        for peer in attempt.base.roster
-        if any(signed.body in bodies for signed in attempt.views.get(peer, ()))
-    ]
-    if 2 * len(origins) <= len(attempt.base.roster):
+    names = slow.closed or ()
+    mine = Closed(compute_views_digest(names))
+    origins = {signed.sender for signed in list_closed(attempt, names)}
+    if 2 * len(origins) <= len(attempt.base.roster) or context.me not in origins:
         return False
     return all(
         (signed := attempt.signed(Stage.CLOSED, peer)) is not None and read(context, signed) == mine
@@ -187,14 +199,23 @@ def is_closed(context: Context, slow: SlowPath) -> bool:
     )
 
 
-def end_early(context: Context, slow: SlowPath, bodies: tuple[Digest, ...]) -> None:
-    """End with the set I closed, and pass it on."""
+def list_closed(attempt: Attempt, names: Collection[Digest]) -> tuple[Signed, ...]:
+    """The views behind what I closed: not a second one of an origin that came later."""
+    return tuple(
+        signed
+        for signed in list_views(attempt)
+        if signed.body in names or name_two(signed.sender) in names
+    )
+
+
+def end_early(context: Context, slow: SlowPath, names: tuple[Digest, ...]) -> None:
+    """End with the set I closed, and pass it on: under my own CLOSED, if nobody has yet."""
     attempt = context.attempt
-    slow.agreed = tuple(signed for signed in list_views(attempt) if signed.body in bodies)
+    slow.agreed = list_closed(attempt, names)
     closing = attempt.members(Stage.CLOSED)
     for peer in context.others:
         context.emit(SendSet(to=peer, head=attempt.base.head, stage=Stage.CLOSED, messages=closing))
-    carrier = slow.carrier or next(each for each in closing if each.sender != context.me)
+    carrier = slow.carrier or attempt.messages[Stage.CLOSED][context.me]
     signers = {witness.sender for witness in slow.voices}
     if context.me not in signers and len(signers) <= faulty_max(len(attempt.base.roster)):
         context.emit(PassOn(view=carrier, witnesses=slow.voices, to=context.others))

@@ -81,7 +81,7 @@ class SlowPath(msgspec.Struct):
     joined: float
     """Its rounds are counted from here."""
     closed: tuple[Digest, ...] | None = None
-    """Bodies of the views I held after the first round; None before."""
+    """Names of the views I held after the first round (`slow_path.name_views`); None before."""
     carrier: Signed | None = None
     """The CLOSED under which others signed that they hold all of them."""
     voices: tuple[Signed, ...] = ()
