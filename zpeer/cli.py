@@ -186,6 +186,36 @@ def swarm(
 
 
 @app.command()
+def simulate(
+    *,
+    seed: Annotated[int | None, typer.Option(help="Run this seed, and explain a failure.")] = None,
+    seeds: Annotated[str, typer.Option(help="Run the seeds of A:B, on all cores.")] = "",
+    plan: Annotated[Path | None, typer.Option(help="Run a plan that was saved.")] = None,
+    done: Annotated[
+        Path | None, typer.Option(help="With --seeds: keeps finished ones, and goes on from it.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Where a failure leaves plans and logs.")] = None,
+    processes: Annotated[int, typer.Option(help="With --seeds: how many; 0: one a core.")] = 0,
+    real_signatures: Annotated[
+        bool, typer.Option("--real-signatures", help="Sign and check with real keys.")
+    ] = False,
+) -> None:
+    """Simulate whole runs under attack from seeds. Exits with 0 all well, 1 a promise broken."""
+    from zpeer.simulate.command import simulate as run_simulation  # noqa: PLC0415
+
+    code = run_simulation(
+        seed=seed,
+        seeds=seeds,
+        plan=plan,
+        done=done,
+        out=out,
+        processes=processes,
+        real_signatures=real_signatures,
+    )
+    raise typer.Exit(code)
+
+
+@app.command()
 def replay(
     log: Annotated[Path, typer.Argument(help="A log: its directory, its name or one file.")],
     *,

@@ -1,0 +1,242 @@
+"""The promises, one checker each: equal records, nobody honest lost, every deed punished, every
+draw reported on, nothing void for free.
+
+They judge by records and events of honest peers, never by the core's own state or judgement. An
+honest peer that is too slow, cut off or down is faulty by assumption: it may be removed and left
+behind, but never banned. All others are *kept*.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from zpeer.faults import FaultKind, is_ban
+from zpeer.parts import Layout
+from zpeer.record import Outcome, Record
+from zpeer.simulate.truth import CHECKED_SETS, Attempt, Deed, Truth
+from zpeer.simulate.verdicts import Idle, ViolationError
+
+if TYPE_CHECKING:
+    from zpeer.core.state import Base
+    from zpeer.effects import Stop
+    from zpeer.events import Event
+    from zpeer.ids import PeerId
+    from zpeer.record import Departure
+    from zpeer.simulate.host import Host
+    from zpeer.simulate.verdicts import Decision, Setting
+    from zpeer.wire import WireLimits
+
+FINISHED, BANNED, REMOVED, STOPPED = 0, 3, 4, 5
+LEAST_PEERS = 3
+STRAY_RECORDS = 1
+"""Records that a cut off peer may hold alone: nobody can build on the first."""
+
+
+class Agreement(Idle):
+    """Equal records at equal heights, and each peer at the parameters that its record names."""
+
+    def __init__(self, setting: Setting) -> None:
+        self._setting = setting
+        self._chain: list[Record] = []
+        self._strays: dict[PeerId, int] = {}
+        self._held: dict[PeerId, Record] = {}
+
+    def decided(self, decision: Decision) -> None:
+        """Compare with whoever was there first."""
+        record, height, peer = decision.record, decision.height, decision.host.me
+        self._compare_parameters(decision)
+        self._held[peer] = record
+        if height == len(self._chain) and peer not in self._setting.faulty:
+            self._chain.append(record)
+        if height < len(self._chain) and self._chain[height].head == record.head:
+            return
+        if peer not in self._setting.faulty:
+            self._fork(decision)
+        self._strays[peer] = self._strays.get(peer, 0) + 1
+
+    def _fork(self, decision: Decision) -> None:
+        theirs, record = self._chain[decision.height], decision.record
+        fields = [
+            name
+            for name in record.__struct_fields__
+            if getattr(record, name) != getattr(theirs, name)
+        ]
+        name = self._setting.name(decision.host.me)
+        raise ViolationError(
+            "fork", f"{name} holds another record {decision.height}: {', '.join(fields)} differ"
+        )
+
+    def _compare_parameters(self, decision: Decision) -> None:
+        """What the record before named has been adopted by now, unless a job is still at it."""
+        before, host = self._held.get(decision.host.me), decision.host
+        if before is not None and host.is_idle and host.peer.files.digest != before.parameters:
+            name = self._setting.name(host.me)
+            raise ViolationError("parameters", f"{name} is not at those of its own last record")
+
+    def finish(self) -> None:
+        """A cut off peer may have been wrong about one record, and was alone with it."""
+        heads = {record.head for record in self._chain}
+        for peer, held in self._held.items():
+            strays = self._strays.get(peer, 0)
+            if held.head not in heads and strays > STRAY_RECORDS:
+                name = self._setting.name(peer)
+                raise ViolationError("fork", f"{name}, cut off, went on alone for {strays} records")
+
+
+class Fairness(Idle):
+    """No honest peer banned; no kept one removed, but as half of a pair with a faulty one."""
+
+    def __init__(self, setting: Setting) -> None:
+        self._setting = setting
+        self._taken: dict[PeerId, PeerId] = {}
+        self._gone: set[PeerId] = set()
+        self._rosters: dict[PeerId, int] = {}
+
+    def decided(self, decision: Decision) -> None:
+        """Look at who leaves."""
+        self._rosters[decision.host.me] = len(decision.record.roster)
+        if decision.host.me in self._setting.faulty:
+            return
+        for departure in decision.record.departures:
+            self._judge(departure, decision)
+
+    def _judge(self, departure: Departure, decision: Decision) -> None:
+        peer, fault = departure.peer, departure.fault
+        where = f"record {decision.height} (step {decision.record.step})"
+        if peer in self._setting.byzantine:
+            return
+        if is_ban(fault):
+            raise ViolationError(
+                "honest banned", f"{self._setting.name(peer)} for {fault.name} in {where}"
+            )
+        if peer in self._setting.faulty:
+            return
+        self._gone.add(peer)
+        other = departure.accuser
+        partner = self._taken.setdefault(other, peer)
+        if fault is not FaultKind.PAIR_ELIMINATED or other not in self._setting.faulty:
+            raise ViolationError(
+                "honest removed", f"{self._setting.name(peer)} for {fault.name} in {where}"
+            )
+        if partner != peer:
+            both = f"{self._setting.name(partner)} and {self._setting.name(peer)}"
+            one = self._setting.name(other)
+            raise ViolationError("honest removed", f"{one} alone took {both} with it, {where}")
+
+    def stopped(self, host: Host, stop: Stop) -> None:
+        """A kept peer ends with the run, or as one of a pair, or where too few are left."""
+        few = self._rosters.get(host.me, LEAST_PEERS) < LEAST_PEERS
+        excused = (
+            host.me in self._setting.faulty
+            or stop.code == FINISHED
+            or (stop.code == REMOVED and host.me in self._gone)
+            or (stop.code == STOPPED and few)
+        )
+        if not excused:
+            name = self._setting.name(host.me)
+            raise ViolationError("honest stopped", f"{name} with code {stop.code}: {stop.reason}")
+
+
+class Draws(Idle):
+    """No draw lapses: every one is reported on. (Who is pardoned is convicted by one draw again and
+    again, until that lapses.)"""
+
+    def __init__(self, setting: Setting) -> None:
+        self._setting = setting
+
+    def decided(self, decision: Decision) -> None:
+        """The record says what lapsed."""
+        for draw in decision.record.lapsed:
+            if self._setting.pardons.favours(draw.target):
+                continue
+            target = self._setting.name(draw.target)
+            raise ViolationError(
+                "lapsed draw", f"on {target} of step {draw.step} in record {decision.height}"
+            )
+
+
+class Voids(Idle):
+    """A void attempt costs somebody its place or a pair a charge, or brings a matter."""
+
+    def __init__(self, setting: Setting) -> None:
+        self._setting = setting
+
+    def decided(self, decision: Decision) -> None:
+        """What is new in a void record."""
+        record, before = decision.record, decision.before
+        if record.outcome is not Outcome.VOID or decision.host.me in self._setting.faulty:
+            return
+        charged = len(record.charges) > len(before.charges)
+        accused = any(matter.made == before.head for matter in record.matters)
+        pardoned = self._setting.pardons.any_granted(before.head)
+        if not (record.departures or charged or accused or pardoned):
+            raise ViolationError("void for free", f"record {decision.height} cost nobody anything")
+
+
+class Punishment(Idle):
+    """Every deed that a kept peer saw is punished in time."""
+
+    def __init__(self, setting: Setting, limits: WireLimits) -> None:
+        self._setting = setting
+        self._limits = limits
+        self._eyes: dict[PeerId, Eyes] = {}
+
+    def saw(self, host: Host, before: Base, event: Event, now: float) -> None:  # noqa: ARG002 - the interface
+        """Look at it."""
+        eyes = self._eyes.get(host.me)
+        if eyes is None:
+            eyes = self._eyes[host.me] = Eyes(self._setting, self._limits, host.me)
+        eyes.see(before, event)
+
+    def decided(self, decision: Decision) -> None:
+        """See who has left."""
+        eyes = self._eyes.get(decision.host.me)
+        if eyes is not None and decision.host.me not in self._setting.faulty:
+            eyes.close(decision)
+
+
+class Eyes:
+    """What one kept peer has seen and waits to be punished."""
+
+    def __init__(self, setting: Setting, limits: WireLimits, me: PeerId) -> None:
+        self._setting = setting
+        self._truth = Truth(setting.genesis, limits, me)
+        self._me = me
+        self._attempt: Attempt | None = None
+        self._open: dict[Deed, int] = {}
+        """By records with a CHECK set that may still pass."""
+
+    def see(self, base: Base, event: Event) -> None:
+        """An event of the attempt that `base` started."""
+        attempt = self._attempt
+        if attempt is None or attempt.base.head != base.head:
+            genesis = self._setting.genesis
+            layout = Layout(genesis.dimension, genesis.block, len(base.workers))
+            attempt = self._attempt = Attempt(base, self._me, layout)
+        for deed in self._truth.see(attempt, event):
+            self._open[deed] = 2
+
+    def close(self, decision: Decision) -> None:
+        """A record: some are punished by it, some no longer need be, and for some it was the
+        last."""
+        record, head = decision.record, decision.before.head
+        has_checks = len(record.sets) == CHECKED_SETS
+        gone = {departure.peer for departure in record.departures}
+        for deed, left in list(self._open.items()):
+            fresh = deed.head == head
+            spared = self._setting.pardons.is_granted(head, deed.culprit)
+            if spared or deed.culprit in gone or deed.culprit not in record.roster:
+                del self._open[deed]
+            elif has_checks and left == 1:
+                self._complain(deed, decision)
+            elif has_checks:
+                self._open[deed] = left - 1
+            elif fresh and not deed.survives:
+                del self._open[deed]
+            elif fresh and not deed.matter:
+                self._open[deed] = 1
+
+    def _complain(self, deed: Deed, decision: Decision) -> None:
+        who, me = self._setting.name(deed.culprit), self._setting.name(self._me)
+        what = f"{deed.fault.name} of {who}, seen by {me} in the attempt on {deed.head.hex()[:8]}"
+        raise ViolationError("unpunished", f"{what}, is not punished in record {decision.height}")

@@ -1,0 +1,98 @@
+"""All checkers of a run behind one ear: what cores are told and say, sorted and handed on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from zpeer.core.base import make_first_base, make_next_base
+from zpeer.effects import Decide, Stop
+from zpeer.simulate.bounds import Memory, Progress, TrafficPerAttempt
+from zpeer.simulate.checkers import Agreement, Draws, Fairness, Punishment, Voids
+from zpeer.simulate.verdicts import Decision, Setting
+
+if TYPE_CHECKING:
+    from zpeer.assembly import Ingredients
+    from zpeer.core.state import Base
+    from zpeer.effects import Effect
+    from zpeer.events import Event
+    from zpeer.ids import Digest, PeerId
+    from zpeer.record import Record
+    from zpeer.simulate.host import Host
+    from zpeer.simulate.verdicts import Checker
+
+
+class Judges:
+    """Tells every checker what concerns it. `shared` is what all peers of the run have alike."""
+
+    def __init__(self, setting: Setting, shared: Ingredients) -> None:
+        self._setting = setting
+        self._shared = shared
+        first = make_first_base(shared.genesis, shared.aggregator)
+        self._bases: dict[Digest, Base] = {first.head: first}
+        self._first = first
+        self._at: dict[PeerId, Base] = {}
+        self._heights: dict[PeerId, int] = {}
+        self._done: set[PeerId] = set()
+        self.progress = Progress(setting)
+        self.punishment = Punishment(setting, shared.limits)
+        self._checkers: tuple[Checker, ...] = (
+            Agreement(setting),
+            Fairness(setting),
+            Draws(setting),
+            Voids(setting),
+            self.punishment,
+            self.progress,
+            Memory(setting),
+            TrafficPerAttempt(setting),
+        )
+        self.records = 0
+        self.steps = 0
+        """Counted steps, once for each kept peer."""
+
+    def start(self, hosts: list[Host]) -> None:
+        """The run begins."""
+        trusted = [host.me for host in hosts if host.trusted]
+        kept = [peer for peer in trusted if peer not in self._setting.faulty]
+        self.progress.start(kept, self._first)
+
+    def tell(self, host: Host, event: Event, effects: list[Effect]) -> None:
+        """A core of an honest peer was given an event and said what is to be done."""
+        peer, now = host.me, host.world.now
+        before = self._at.get(peer, self._first)
+        kept = peer not in self._setting.faulty and peer not in self._done
+        if kept:
+            self.punishment.saw(host, before, event, now)
+        for effect in effects:
+            if isinstance(effect, Decide):
+                self._decide(host, effect.record, now)
+            elif isinstance(effect, Stop):
+                self._done.add(peer)
+                for checker in self._checkers:
+                    checker.stopped(host, effect)
+
+    def _decide(self, host: Host, record: Record, now: float) -> None:
+        peer = host.me
+        before = self._at.get(peer, self._first)
+        after = self._bases.get(record.head)
+        if after is None:
+            after = make_next_base(self._shared.genesis, self._shared.aggregator, record)
+            self._bases[record.head] = after
+        height = self._heights.get(peer, 0)
+        decision = Decision(host, record, height, before, after, now)
+        self._heights[peer] = height + 1
+        self._at[peer] = after
+        if peer not in self._setting.faulty:
+            self.records += 1
+            self.steps += after.counted > before.counted
+        for checker in self._checkers:
+            checker.decided(decision)
+
+    @property
+    def latest(self) -> list[Base]:
+        """Where each honest peer stands."""
+        return [self._first, *self._at.values()]
+
+    def finish(self) -> None:
+        """Nothing more will happen."""
+        for checker in self._checkers:
+            checker.finish()

@@ -1,0 +1,156 @@
+"""Many seeds on all cores, with a file of those that are done.
+
+Each line of that file is one finished seed, under the digest of the code that ran it: a sweep goes
+on where it was ended, and seeds that another core finished count for nothing.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from importlib import resources
+from multiprocessing import get_context
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from zpeer.errors import ConfigError
+from zpeer.ids import digest
+from zpeer.recording import digest_core
+from zpeer.simulate.drawing import draw_plan
+from zpeer.simulate.plan import change_plan
+from zpeer.simulate.running import run_plan
+from zpeer.simulate.universe import plugins
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from concurrent.futures import Future
+    from pathlib import Path
+
+AHEAD_EACH = 4
+"""Seeds that wait for each process."""
+NIGHT_SECONDS = 10 * 3600
+
+
+class Finished(msgspec.Struct, frozen=True):
+    """One seed that is done."""
+
+    code: str
+    """Digest of the core and of the simulator that ran it."""
+    seed: int
+    check: str
+    """The promise that broke; empty if none did."""
+    text: str
+    peers: int
+    steps: int
+    records: int
+    seconds: float
+    fallen: tuple[str, ...] = ()
+
+
+class Totals(msgspec.Struct):
+    """What a sweep came to."""
+
+    seeds: int = 0
+    steps: int = 0
+    records: int = 0
+    seconds: float = 0.0
+    large: int = 0
+    """Seeds with five peers or more."""
+    failed: list[Finished] = []
+
+    def add(self, done: Finished) -> None:
+        """One seed more."""
+        self.seeds += 1
+        self.steps += done.steps
+        self.records += done.records
+        self.seconds += done.seconds
+        self.large += done.peers >= 5  # noqa: PLR2004 - as the promise has it
+        if done.check:
+            self.failed.append(done)
+
+    @property
+    def rate(self) -> float:
+        """Peer-steps a second and core."""
+        return self.steps / self.seconds if self.seconds else 0.0
+
+    @property
+    def night(self) -> float:
+        """Seeds that a night on one core covers."""
+        return NIGHT_SECONDS * self.seeds / self.seconds if self.seconds else 0.0
+
+
+def digest_code() -> str:
+    """Of the core, its vocabulary and the simulator."""
+    folder = resources.files("zpeer.simulate")
+    files = sorted(file.name for file in folder.iterdir() if file.name.endswith(".py"))
+    parts = [part for name in files for part in (name.encode(), (folder / name).read_bytes())]
+    return digest("zpeer/simulate/code", digest_core(), *parts).hex()[:16]
+
+
+def run_seed(seed: int, code: str, *, real_signatures: bool) -> Finished:
+    """Draw the plan of a seed and run it."""
+    plan = change_plan(draw_plan(seed, plugins()), real_signatures=real_signatures)
+    outcome = run_plan(plan)
+    failure = outcome.failure
+    return Finished(
+        code=code,
+        seed=seed,
+        check=failure.check if failure else "",
+        text=failure.text if failure else "",
+        peers=len(plan.members),
+        steps=outcome.steps,
+        records=outcome.records,
+        seconds=outcome.seconds,
+        fallen=outcome.fallen,
+    )
+
+
+def sweep(
+    seeds: Iterable[int], *, processes: int, real_signatures: bool = False, code: str = ""
+) -> Iterator[Finished]:
+    """Run seeds, in processes of their own where there are to be several; in the order they end."""
+    code = code or digest_code()
+    if processes == 1:
+        for seed in seeds:
+            yield run_seed(seed, code, real_signatures=real_signatures)
+        return
+    queue = iter(seeds)
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        under_way: set[Future[Finished]] = set()
+        while True:
+            for seed in queue:
+                job = pool.submit(run_seed, seed, code, real_signatures=real_signatures)
+                under_way.add(job)
+                if len(under_way) >= AHEAD_EACH * processes:
+                    break
+            if not under_way:
+                return
+            done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
+            yield from (job.result() for job in done)
+
+
+def read_done(path: Path, code: str) -> list[Finished]:
+    """Seeds in a file that this very code finished; none if there is no file."""
+    if not path.exists():
+        return []
+    found = []
+    for place, line in enumerate(path.read_bytes().splitlines(), 1):
+        try:
+            found.append(msgspec.json.decode(line, type=Finished))
+        except (msgspec.ValidationError, msgspec.DecodeError) as problem:
+            raise ConfigError(f"{path}:{place}: no line of finished seeds: {problem}") from problem
+    return [each for each in found if each.code == code]
+
+
+def append_done(path: Path, done: Finished) -> None:
+    """One seed more in the file."""
+    with path.open("ab") as file:
+        file.write(msgspec.json.encode(done) + b"\n")
+
+
+def parse_range(text: str) -> range:
+    """A:B as the seeds from A to B - 1; raises ConfigError."""
+    first, colon, last = text.partition(":")
+    if not (colon and first.isdecimal() and last.isdecimal() and int(first) < int(last)):
+        raise ConfigError(f"--seeds {text}: expected A:B, two numbers with A below B")
+    return range(int(first), int(last))

@@ -1,0 +1,250 @@
+"""What honest peers saw others do, found out without the core: the deeds that must be punished.
+
+A `Deed` is found in the events that an honest peer was given, by this module's own arithmetic. The
+protocol promises that who did it leaves in the record of that attempt or in the next one that holds
+a CHECK set (an accusation that only one peer can bring stands as a matter in the first of these,
+and is judged in the second). What only one peer saw in an attempt that a call made void is dropped:
+the call was charged.
+"""
+
+from __future__ import annotations
+
+from math import isfinite
+from typing import TYPE_CHECKING, NamedTuple
+
+from zpeer import events as ev
+from zpeer.core.mprng import compute_beacon, compute_commitment, compute_share
+from zpeer.errors import WireError
+from zpeer.faults import FaultKind
+from zpeer.messages import Aggregated, Check, Commit, Projections, Reveal
+from zpeer.signed import STEP_STAGES, Signed, Stage
+from zpeer.wire import decode_payload
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from zpeer.core.state import Base
+    from zpeer.events import Event, Scalars
+    from zpeer.genesis import Genesis
+    from zpeer.ids import Digest, PeerId
+    from zpeer.messages import Message
+    from zpeer.parts import Layout
+    from zpeer.wire import WireLimits
+
+UNIT = 2.0**-24
+FAR = 100.0
+"""Units of rounding: further off than this is a lie that its part's owner must report."""
+FLOOR = 2.0**-120
+CHECKED_SETS = 5
+"""Stage sets in a record that ended in CHECK."""
+
+
+class Deed(NamedTuple):
+    """Something that costs its doer the place."""
+
+    fault: FaultKind
+    culprit: PeerId
+    head: Digest
+    """Of the attempt in which it was seen."""
+    survives: bool
+    """Whether a call that makes the attempt void leaves it to be punished."""
+    matter: bool
+    """Whether only an accusation can bring it."""
+
+
+class Attempt:
+    """What one honest peer saw of one attempt."""
+
+    def __init__(self, base: Base, me: PeerId, layout: Layout) -> None:
+        self.base = base
+        self.me = me
+        self.layout = layout
+        self.bodies: dict[tuple[Stage, PeerId], Signed] = {}
+        self.messages: dict[tuple[Stage, PeerId], Message] = {}
+        self.parts: dict[PeerId, ev.PartArrived] = {}
+        self.results: dict[PeerId, ev.ResultArrived] = {}
+        self.column: tuple[Scalars, ...] = ()
+        self.deeds: dict[tuple[PeerId, FaultKind], Deed] = {}
+
+    def said(self, stage: Stage, peer: PeerId) -> Message | None:
+        """What a peer said first, if it decodes."""
+        return self.messages.get((stage, peer))
+
+
+class Truth:
+    """One honest peer's eyes. `radius_of` gives the clipping radius of a part."""
+
+    def __init__(self, genesis: Genesis, limits: WireLimits, me: PeerId) -> None:
+        self._genesis = genesis
+        self._limits = limits
+        self._me = me
+
+    def see(self, attempt: Attempt, event: Event) -> Iterator[Deed]:
+        """The deeds that an event shows, each once an attempt."""
+        for deed in self._find(attempt, event):
+            key = (deed.culprit, deed.fault)
+            if key not in attempt.deeds and deed.culprit != self._me:
+                attempt.deeds[key] = deed
+                yield deed
+
+    def _find(self, attempt: Attempt, event: Event) -> Iterator[Deed]:
+        match event:
+            case ev.MessageReceived(signed=signed):
+                yield from self._hear(attempt, signed)
+            case ev.SetReceived(messages=messages):
+                for signed in messages:
+                    yield from self._hear(attempt, signed)
+            case ev.PartArrived(head=head, sender=sender) if head == attempt.base.head:
+                attempt.parts.setdefault(sender, event)
+                yield from judge_part(attempt, sender)
+            case ev.ResultArrived(head=head, sender=sender) if head == attempt.base.head:
+                attempt.results.setdefault(sender, event)
+                yield from judge_result(attempt, sender)
+            case ev.Projected(head=head, column=column) if head == attempt.base.head:
+                attempt.column = column
+                for worker in attempt.base.workers:
+                    yield from judge_projection(attempt, worker)
+            case _:
+                pass
+
+    def _hear(self, attempt: Attempt, signed: Signed) -> Iterator[Deed]:
+        """A signed body of this attempt: the first of its slot, or a second one."""
+        peer, stage, head = signed.sender, signed.stage, attempt.base.head
+        if signed.head != head or stage not in STEP_STAGES or peer not in attempt.base.roster:
+            return
+        first = attempt.bodies.setdefault((stage, peer), signed)
+        if first is not signed:
+            if first.body != signed.body:
+                yield Deed(FaultKind.EQUIVOCATION, peer, head, survives=True, matter=False)
+            return
+        message = self._read(signed)
+        if message is None:
+            survives = stage is not Stage.CHECK
+            yield Deed(FaultKind.INVALID_BODY, peer, head, survives, matter=False)
+        else:
+            attempt.messages[stage, peer] = message
+            yield from JUDGES[stage](attempt, peer)
+
+    def _read(self, signed: Signed) -> Message | None:
+        try:
+            return decode_payload(signed.stage, signed.payload, self._limits)
+        except WireError:
+            return None
+
+
+# --- stage by stage -------------------------------------------------------------------------------
+
+
+def judge_commit(attempt: Attempt, peer: PeerId) -> Iterator[Deed]:
+    """So many digests as there are parts, none from a validator; and what came before it."""
+    commit, base = attempt.said(Stage.COMMIT, peer), attempt.base
+    expected = len(base.workers) if peer in base.workers else 0
+    if isinstance(commit, Commit) and len(commit.parts) != expected:
+        yield Deed(FaultKind.INVALID_BODY, peer, base.head, survives=True, matter=False)
+    yield from judge_part(attempt, peer)
+    yield from judge_share(attempt, peer)
+
+
+def judge_share(attempt: Attempt, peer: PeerId) -> Iterator[Deed]:
+    """b_i opens c_i."""
+    commit, reveal = attempt.said(Stage.COMMIT, peer), attempt.said(Stage.REVEAL, peer)
+    if isinstance(commit, Commit) and isinstance(reveal, Reveal):
+        opened = compute_commitment(attempt.base.place, peer, reveal.share)
+        if opened != commit.commitment:
+            yield Deed(FaultKind.WRONG_SHARE, peer, attempt.base.head, survives=True, matter=False)
+    yield from judge_secret(attempt, peer)
+
+
+def judge_secret(attempt: Attempt, peer: PeerId) -> Iterator[Deed]:
+    """a_i opens b_i."""
+    reveal, check = attempt.said(Stage.REVEAL, peer), attempt.said(Stage.CHECK, peer)
+    if not isinstance(reveal, Reveal) or not isinstance(check, Check):
+        return
+    if compute_share(attempt.base.place, peer, check.secret) != reveal.share:
+        yield Deed(FaultKind.WRONG_SECRET, peer, attempt.base.head, False, matter=False)
+
+
+def judge_projections(attempt: Attempt, peer: PeerId) -> Iterator[Deed]:
+    """Finite scalars, norms that are norms, the beacon of the shares."""
+    said, base = attempt.said(Stage.PROJECTIONS, peer), attempt.base
+    if not isinstance(said, Projections):
+        return
+    scalars = [value for row in said.projections for value in row]
+    if not all(map(isfinite, scalars)) or not all(norm >= 0 for norm in said.norms):
+        yield Deed(FaultKind.INVALID_BODY, peer, base.head, survives=True, matter=False)
+    shares = [attempt.said(Stage.REVEAL, each) for each in base.roster]
+    opened = [each.share for each in shares if isinstance(each, Reveal)]
+    if len(opened) == len(base.roster) and said.beacon != compute_beacon(opened):
+        clean = not any(deed.fault is FaultKind.WRONG_SHARE for deed in attempt.deeds.values())
+        if clean:
+            yield Deed(FaultKind.WRONG_BEACON, peer, base.head, survives=False, matter=False)
+    yield from judge_projection(attempt, peer)
+
+
+def judge_nothing(attempt: Attempt, peer: PeerId) -> Iterator[Deed]:  # noqa: ARG001 - one of a table
+    """Nothing in it convicts by itself."""
+    yield from ()
+
+
+def judge_fixed(attempt: Attempt, peer: PeerId) -> Iterator[Deed]:
+    """What an owner fixed, against what it sent before."""
+    yield from judge_result(attempt, peer)
+
+
+JUDGES: dict[Stage, Callable[[Attempt, PeerId], Iterator[Deed]]] = {
+    Stage.COMMIT: judge_commit,
+    Stage.AGGREGATED: judge_fixed,
+    Stage.REVEAL: judge_share,
+    Stage.PROJECTIONS: judge_projections,
+    Stage.CHECK: judge_secret,
+    Stage.VERDICT: judge_nothing,
+}
+
+
+# --- bytes ----------------------------------------------------------------------------------------
+
+
+def judge_part(attempt: Attempt, worker: PeerId) -> Iterator[Deed]:
+    """A PART as committed to, that is no part."""
+    arrival, commit = attempt.parts.get(worker), attempt.said(Stage.COMMIT, worker)
+    part = attempt.base.part_of(attempt.me)
+    if arrival is None or not isinstance(commit, Commit) or not 0 <= part < len(commit.parts):
+        return
+    sound = arrival.finite and arrival.size_bytes == attempt.layout.size_bytes(part)
+    if arrival.digest == commit.parts[part] and not sound:
+        fault = FaultKind.PART_NOT_FINITE
+        yield Deed(fault, worker, attempt.base.head, survives=False, matter=True)
+
+
+def judge_result(attempt: Attempt, owner: PeerId) -> Iterator[Deed]:
+    """A RESULT as fixed, that is no aggregate."""
+    arrival, fixed = attempt.results.get(owner), attempt.said(Stage.AGGREGATED, owner)
+    part = attempt.base.part_of(owner)
+    if arrival is None or not isinstance(fixed, Aggregated) or part < 0:
+        return
+    sound = arrival.finite and arrival.size_bytes == attempt.layout.size_bytes(part)
+    if arrival.digest == fixed.result and not sound:
+        fault = FaultKind.RESULT_NOT_FINITE
+        yield Deed(fault, owner, attempt.base.head, survives=False, matter=False)
+
+
+def judge_projection(attempt: Attempt, worker: PeerId) -> Iterator[Deed]:
+    """What a worker stated on my part, against what I computed from its bytes."""
+    said, base = attempt.said(Stage.PROJECTIONS, worker), attempt.base
+    part = base.part_of(attempt.me)
+    if not attempt.column or not isinstance(said, Projections) or part >= len(said.norms):
+        return
+    found = attempt.column[base.workers.index(worker)] if worker in base.workers else None
+    if found is not None and is_far(said, part, found, base.radii[part]):
+        yield Deed(FaultKind.WRONG_PROJECTION, worker, base.head, survives=False, matter=True)
+
+
+def is_far(said: Projections, part: int, found: Scalars, radius: float) -> bool:
+    """Whether stated scalars are further from computed ones than any machine would be."""
+    pull = min(found.norm, radius)
+    gaps = [
+        abs(stated - computed) / (UNIT * pull + FLOOR)
+        for stated, computed in zip(said.projections[part], found.projections, strict=False)
+    ]
+    gaps.append(abs(said.norms[part] - found.norm) / (UNIT * found.norm + FLOOR))
+    return any(not gap <= FAR for gap in gaps)

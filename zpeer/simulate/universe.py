@@ -1,0 +1,318 @@
+"""Puts the run of a plan together: keys, genesis, hosts over the links, adversaries, faults.
+
+Everything follows from the plan. Peers of one process share what is a pure function of bytes:
+decoded messages, verified signatures, gradients and projections.
+"""
+
+from __future__ import annotations
+
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+from zpeer.assembly import Ingredients, Numerics, Own, Plot, assemble
+from zpeer.core.machine import Core
+from zpeer.crypto import Remembered, SigningKey, Verifier
+from zpeer.genesis import Genesis
+from zpeer.gradients import Gradients
+from zpeer.ids import PeerId, digest, digest_bytes, number
+from zpeer.measures import Measures
+from zpeer.numerics.dealing import to_bytes
+from zpeer.numerics.optimizers import Sgd
+from zpeer.plugins import Kind, load_plugins
+from zpeer.simulate.host import Host, Parcel
+from zpeer.simulate.links import Links
+from zpeer.simulate.mutator import Cabal, Mutating
+from zpeer.simulate.plan import Break, Crash, Freeze, Hold, Known, Mutator, Restart, Twins
+from zpeer.simulate.streams import Entropy
+from zpeer.simulate.task import TYPICAL_NORM, Quadratic
+from zpeer.simulate.twins import Split
+from zpeer.simulate.watch import WatchedCore
+from zpeer.simulate.world import World
+from zpeer.simulation import RealSignatures, Signatures, Slots
+from zpeer.wire import WireLimits
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from zpeer.effects import Effect
+    from zpeer.events import Event
+    from zpeer.interfaces import Aggregator, Attack, ValidatorPolicy
+    from zpeer.plugins import Plugins
+    from zpeer.recording import Recorder
+    from zpeer.session import Session
+    from zpeer.simulate.plan import Adversary, Fault, Plan
+
+AGGREGATOR, POLICY = "centered_clip", "uniform"
+DECODED_REMEMBERED = 2048
+SIGNATURES_REMEMBERED = 1 << 15
+GRADIENTS_EACH = 8
+LEARNING_RATE = 0.05
+START_SPREAD = 0.5
+"""Of Delta: how far apart peers start."""
+
+Tell = "Callable[[Host, Event, list[Effect]], None]"
+
+
+class Keys(NamedTuple):
+    """Who can sign, and who can be believed."""
+
+    peers: dict[int, PeerId]
+    """By number."""
+    public: dict[PeerId, bytes]
+    signatures: Signatures | RealSignatures
+
+
+@cache
+def plugins() -> Plugins:
+    """All that is installed."""
+    return load_plugins()
+
+
+def make_keys(plan: Plan) -> Keys:
+    """The same keys for a number in every plan of a seed."""
+    seeds = {
+        each: digest("zpeer/simulate/peer", number(plan.seed), number(each))
+        for each in plan.members
+    }
+    if not plan.real_signatures:
+        peers = {each: PeerId(seed) for each, seed in seeds.items()}
+        return Keys(peers, {peer: b"\2" + peer for peer in peers.values()}, Signatures())
+    keys = {each: SigningKey.generate(seed) for each, seed in seeds.items()}
+    peers = {each: key.public.peer for each, key in keys.items()}
+    by_peer = {key.public.peer: key for key in keys.values()}
+    verifier = Verifier(key.public for key in keys.values())
+    public = {peer: key.public.compressed for peer, key in by_peer.items()}
+    return Keys(peers, public, RealSignatures(by_peer, verifier))
+
+
+def make_ingredients(plan: Plan, keys: Keys, task: Quadratic) -> Ingredients:
+    """What all peers of the run share."""
+    start = task.start()
+    genesis = Genesis(
+        run=digest("zpeer/simulate/run", number(plan.seed)),
+        peers=tuple(keys.peers[each] for each in plan.members),
+        names=tuple(f"peer-{each:02}" for each in plan.members),
+        dimension=plan.dimension,
+        block=plan.block,
+        steps=plan.steps,
+        validators=plan.validators,
+        parameters=digest_bytes(to_bytes(start)),
+        typical_norm=TYPICAL_NORM,
+        delta_multiple=4.0,
+        typical_window=plan.typical_window,
+        directions=plan.directions,
+        optimizer_digest_every=plan.optimizer_digest_every,
+        patience=plan.patience,
+        work=plan.work,
+        charges_max=plan.charges_max,
+        charge_lifetime=plan.charge_lifetime,
+    )
+    return Ingredients(
+        genesis=genesis,
+        parameters=start,
+        aggregator=cast("Aggregator", plugins().build(Kind.AGGREGATOR, AGGREGATOR, {})),
+        policy=cast("ValidatorPolicy", plugins().build(Kind.VALIDATOR_POLICY, POLICY, {})),
+        limits=WireLimits(len(plan.members), plan.directions),
+        make_optimizer=lambda: Sgd(momentum=0.9, nesterov=True),
+        learning_rate=lambda _step: LEARNING_RATE,
+        keys=keys.public,
+    )
+
+
+class Universe:
+    """All processes of a run, and the clock they share."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        directory: Path,
+        tell: Callable[[Host, Event, list[Effect]], None],
+        *,
+        record: Callable[[Host, Core], Recorder] | None = None,
+    ) -> None:
+        self.plan = plan
+        self.entropy = Entropy(plan.seed)
+        self.world = World(self.entropy)
+        self.links = Links(plan.network, plan.delta, self.entropy)
+        self.keys = make_keys(plan)
+        task = Quadratic(plan.dimension)
+        self.shared = make_ingredients(plan, self.keys, task)
+        self._directory = directory
+        self._tell = tell
+        self._record = record
+        self._verify = Remembered(self.keys.signatures.verify, SIGNATURES_REMEMBERED)
+        self._decode = lru_cache(maxsize=DECODED_REMEMBERED)(self.shared.decode)
+        self._numerics = Numerics(
+            task,
+            Gradients(task, GRADIENTS_EACH * len(plan.members)),
+            Measures(self.shared.aggregator.weight),
+        )
+        self._adversaries = {each.peer: each for each in plan.adversaries}
+        self._splits: dict[PeerId, Split] = {}
+        self.mutators: dict[int, Mutating] = {}
+        self.hosts = [host for each in plan.members for host in self._make_hosts(each)]
+        self._by_peer: dict[PeerId, list[Host]] = {}
+        for host in self.hosts:
+            self._by_peer.setdefault(host.me, []).append(host)
+        for fault in plan.faults:
+            self._expect(fault)
+
+    def find(self, member: int) -> Host:
+        """The process of a peer; of twins the first."""
+        return self._by_peer[self.keys.peers[member]][0]
+
+    # --- peers ------------------------------------------------------------------------------------
+
+    def _make_hosts(self, member: int) -> list[Host]:
+        """One process, or two with one key."""
+        adversary = self._adversaries.get(member)
+        if not isinstance(adversary, Twins):
+            return [self._make_host(member, adversary, 0)]
+        peer = self.keys.peers[member]
+        self._splits[peer] = Split(self.entropy, peer, adversary)
+        return [self._make_host(member, adversary, side) for side in (0, 1)]
+
+    def _make_host(self, member: int, adversary: Adversary | None, side: int) -> Host:
+        peer = self.keys.peers[member]
+        host = Host(
+            self.world,
+            member,
+            peer,
+            side=side,
+            trusted=adversary is None,
+            post=self._post,
+            cost=lambda: self._cost(peer),
+        )
+        own = self._make_own(host, adversary)
+        record = self._record
+        made = assemble(
+            self.shared,
+            own,
+            self._numerics,
+            network=host,
+            submit=host.submit,
+            opener=lambda frame: frame if isinstance(frame, bytes) else None,
+            record=(lambda core: record(host, core)) if record and host.trusted else None,
+            decode=self._decode,
+        )
+        host.settle(
+            made, watch(made.session, lambda event, effects: self._hear(host, event, effects))
+        )
+        return host
+
+    def _make_own(self, host: Host, adversary: Adversary | None) -> Own:
+        signatures, peer = self.keys.signatures, host.me
+        alike = not isinstance(adversary, Twins) or adversary.alike
+        return Own(
+            name=f"peer-{host.number:02}",
+            me=peer,
+            directory=self._directory / f"peer-{host.number:02}-{host.side}",
+            entropy=self.entropy.key("secrets", peer, number(0 if alike else host.side)),
+            sign=Slots(peer, signatures).sign,
+            verify=self._verify,
+            observe=lambda _observation: None,
+            traffic=host.traffic,
+            plot=self._make_plot(host, adversary),
+        )
+
+    def _make_plot(self, host: Host, adversary: Adversary | None) -> Plot | None:
+        """What the adversary is up to; all of a plan collude."""
+        signatures, peer = self.keys.signatures, host.me
+        match adversary:
+            case Known(attack=name, parameters=parameters, start=start):
+                attack = cast("Attack", plugins().build(Kind.ATTACK, name, parameters))
+            case Mutator(start=start):
+                cabal = Cabal(self._cabal, signatures.sign, host.throw, self.plan.delta)
+                attack = self.mutators[host.number] = Mutating(adversary, self.entropy, cabal)
+            case _:
+                return None
+        return Plot(attack, start, self._cabal, lambda body: signatures.sign(peer, body))
+
+    @property
+    def _cabal(self) -> tuple[PeerId, ...]:
+        """All adversaries, in roster order."""
+        members = [each for each in self.plan.members if each in self.plan.byzantine]
+        return tuple(self.keys.peers[each] for each in members)
+
+    def _cost(self, peer: PeerId) -> float:
+        """Seconds that a gradient takes."""
+        most = self.plan.network.compute_max * self.plan.work
+        return most * self.entropy.stream("compute", peer).share() if most else 0.0
+
+    def _hear(self, host: Host, event: Event, effects: list[Effect]) -> None:
+        """Something happened in a core: judges hear of it first, then what waits for it."""
+        if host.trusted:
+            self._tell(host, event, effects)
+        record = host.session.record
+        host.notice(record.counted if record else 0, effects)
+
+    # --- the network ------------------------------------------------------------------------------
+
+    def _post(self, host: Host, parcel: Parcel) -> None:
+        """Put something under way, unless a twin is not shown to its receiver."""
+        if parcel.to not in self._by_peer:
+            return
+        split = self._splits.get(parcel.sender)
+        if split is None or split.shows(host.side, host.speaking, parcel.to):
+            for at in self.links.arrivals(parcel.sender, parcel.to, self.world.now):
+                self.world.at(at, self._arrive, parcel)
+
+    def _arrive(self, parcel: Parcel) -> None:
+        """Hand it over, if the connection stood all the while."""
+        if self.links.is_lost(parcel.sender, parcel.to, parcel.sent, self.world.now):
+            return
+        split = self._splits.get(parcel.to)
+        for host in self._by_peer[parcel.to]:
+            if split is None or split.hears(host.side, host.speaking, parcel.sender):
+                host.deliver(parcel)
+
+    # --- faults -----------------------------------------------------------------------------------
+
+    def _expect(self, fault: Fault) -> None:
+        """Let a fault happen when its moment comes."""
+        delta, when = self.plan.delta, fault.when
+        host = self.find(when.peer)
+
+        def happen() -> None:
+            now = self.world.now
+            match fault:
+                case Hold(last=last, peers=side):
+                    self.links.hold(now, last * delta, [self.keys.peers[each] for each in side])
+                case Break(last=last, peer=peer, others=others):
+                    ids = [self.keys.peers[each] for each in others]
+                    self.links.cut(now, last * delta, self.keys.peers[peer], ids)
+                case Freeze(last=last):
+                    host.freeze(last * delta)
+                case Crash():
+                    host.crash()
+                case Restart(last=last):
+                    rest = [each for each in self._by_peer if each != host.me]
+                    self.links.cut(now, last * delta, host.me, rest)
+                    host.restart(last * delta, lambda core: core.restart(self._restore(host.me)))
+
+        host.wait_for(when, when.later * delta, happen)
+
+    def _restore(self, me: PeerId) -> Callable[[bytes], Core]:
+        """Makes a core of a state."""
+        shared = self.shared
+
+        def restore(snapshot: bytes) -> Core:
+            return Core.restore(
+                snapshot,
+                shared.genesis,
+                me,
+                aggregator=shared.aggregator,
+                policy=shared.policy,
+                limits=shared.limits,
+                verify=self._verify,
+            )
+
+        return restore
+
+
+def watch(session: Session, tell: Callable[[Event, list[Effect]], None]) -> WatchedCore:
+    """Put a watched core into a session: nothing in a real peer needs that door."""
+    core = WatchedCore(session._core, tell)  # noqa: SLF001 - see above
+    session._core = cast("Core", core)  # noqa: SLF001 - see above
+    return core
