@@ -120,6 +120,15 @@ def prove(first: Signed, second: Signed) -> Equivocation:
     return Equivocation(first.statement, second.statement)
 
 
+def silent_once(stage: Stage) -> Tamper:
+    """Say nothing in a stage of the first attempt."""
+    return lambda ring, toy, effects: [
+        e
+        for e in effects
+        if not (isinstance(e, fx.Broadcast) and (e.stage, e.head) == (stage, ring.genesis.run))
+    ]
+
+
 # --- two bodies -----------------------------------------------------------------------------------
 
 

@@ -19,16 +19,19 @@ from zpeer.messages import (
     Accusation,
     Aggregated,
     Check,
+    Closed,
     Commit,
+    Decided,
     Finding,
     Guilt,
     Projections,
     Report,
     Reveal,
     Verdict,
+    View,
 )
 from zpeer.record import Draw, Matter, Outcome
-from zpeer.signed import Stage
+from zpeer.signed import STEP_STAGES, Stage
 
 if TYPE_CHECKING:
     from zpeer.core.state import Base
@@ -65,9 +68,10 @@ def make_shape(base: Base | None = None, **changes: Any) -> Shape:
 
 
 WORKER, VALIDATOR = peer(0), peer(3)
+SECONDS = (0.0, 1.5, SECONDS_MAX, 2.0, 0.25, 3.0)
 
 
-@pytest.mark.parametrize("stage", list(Stage)[:5])
+@pytest.mark.parametrize("stage", STEP_STAGES[:5])
 @pytest.mark.parametrize("junk", [b"", b"\xc1", b"\x90" * 3])
 def test_a_body_that_does_not_decode_is_banned_and_voids_unless_it_is_check(
     stage: Stage, junk: bytes
@@ -169,12 +173,17 @@ def test_a_norm_of_zero_allows_no_projection() -> None:
     assert find_problem(state((1e-30, 0.0), 0.0), WORKER, make_shape())
 
 
+def test_what_a_word_of_the_slow_path_says_is_judged_elsewhere() -> None:
+    for word in (View(), Closed(D), Decided(D), Verdict(D, D), Reveal(D, D)):
+        assert not find_problem(word, WORKER, make_shape())
+
+
 # --- CHECK ----------------------------------------------------------------------------------------
 
 
 def check_of(**fields: Any) -> Check:
     """A CHECK that says nothing else."""
-    return Check(D, D, **fields)
+    return Check(D, D, **{"durations": SECONDS, **fields})
 
 
 def is_body(message: Check, sender: Any = WORKER, shape: Shape | None = None) -> bool:
@@ -182,10 +191,12 @@ def is_body(message: Check, sender: Any = WORKER, shape: Shape | None = None) ->
     return not find_problem(message, sender, shape or make_shape())
 
 
-def test_durations_are_seconds() -> None:
-    assert is_body(check_of(durations=(0.0, 1.5, SECONDS_MAX)))
+def test_durations_are_the_seconds_of_every_stage() -> None:
+    assert is_body(check_of(durations=SECONDS))
     for bad in (-0.1, nan, inf, SECONDS_MAX * 1.01):
-        assert not is_body(check_of(durations=(0.0, bad)))
+        assert not is_body(check_of(durations=(bad, *SECONDS[1:])))
+    for wrong in ((), SECONDS[1:], (*SECONDS, 0.0)):
+        assert not is_body(check_of(durations=wrong))
 
 
 def test_findings_are_those_on_the_judged_matters_in_their_order() -> None:

@@ -15,12 +15,12 @@ from tests.core.pieces import (
     run_to,
     say,
     signed_by,
+    silent_once,
     view_of,
     witness,
 )
 from tests.core.plain import make_signature, peer, sign
 from tests.core.toy import Ring, Tamper
-from zpeer import effects as fx
 from zpeer.core.convict import (
     collect_misdeeds,
     find_fault,
@@ -238,15 +238,6 @@ def test_what_all_saw_in_the_sets_of_an_attempt_is_collected_when_it_is_void() -
     assert collect_misdeeds(context, attempt) == proofs
 
 
-def silent_at(i: int, stage: Stage) -> Tamper:
-    """Say nothing in a stage of the first attempt."""
-    return lambda ring, toy, effects: [
-        e
-        for e in effects
-        if not (isinstance(e, fx.Broadcast) and (e.stage, e.head) == (stage, ring.genesis.run))
-    ]
-
-
 @pytest.mark.parametrize(
     ("lie", "fault"),
     [
@@ -259,7 +250,7 @@ def test_an_accomplice_that_has_the_attempt_voided_hides_nobody(
     lie: Tamper, fault: FaultKind
 ) -> None:
     """The misdeed comes back in the next CHECK as a proof, and bans."""
-    ring = Ring(7, tampers={1: lie, 2: silent_at(2, Stage.PROJECTIONS)}).run()
+    ring = Ring(7, tampers={1: lie, 2: silent_once(Stage.PROJECTIONS)}).run()
     records = check_honest(ring, 1, 2)
     assert records[0].outcome is Outcome.VOID
     assert records[0].views

@@ -3,21 +3,34 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
 
-from tests.core.lies import Flipping, attempt_of, check_caught, check_honest, read, saying
+from tests.core.lies import (
+    Flipping,
+    attempt_of,
+    check_caught,
+    check_honest,
+    dropping,
+    read,
+    saying,
+)
+from tests.core.pieces import silent_once
 from tests.core.plain import peer
-from tests.core.toy import Ring
+from tests.core.toy import Ring, Toy
 from zpeer import effects as fx
 from zpeer.core.broadcast import compute_set_digest
 from zpeer.core.verdict import decode_record
 from zpeer.faults import FaultKind
 from zpeer.genesis import Protection
-from zpeer.ids import NOTHING, digest
-from zpeer.record import Outcome
-from zpeer.signed import Stage
+from zpeer.ids import NOTHING, Digest, PeerId, digest
+from zpeer.record import Charge, Outcome
+from zpeer.signed import STEP_STAGES, Stage
+
+if TYPE_CHECKING:
+    from zpeer.record import Record
 
 
 def test_a_record_names_what_it_was_made_of_and_what_it_builds_on() -> None:
@@ -31,7 +44,7 @@ def test_a_record_names_what_it_was_made_of_and_what_it_builds_on() -> None:
         head = record.head
     last = attempt_of(ring.toys[peer(2)])
     assert ring.toys[peer(2)].records[-1].sets == tuple(
-        compute_set_digest(last.members(stage)) for stage in list(Stage)[:5]
+        compute_set_digest(last.members(stage)) for stage in STEP_STAGES[:5]
     )
 
 
@@ -60,11 +73,6 @@ def test_the_optimizer_runs_once_a_counted_step_and_its_state_is_digested_every_
     assert [r.optimizer != NOTHING for r in records] == [
         r.outcome is Outcome.COUNTED for r in records
     ]
-
-
-def test_an_undecodable_verdict_stops_the_run_and_names_its_signer() -> None:
-    ring = Ring(4, tampers={1: saying(Stage.VERDICT, lambda _, __: b"\xc1")}).run()
-    assert "VERDICT differs from mine at peer-1" in ring.toys[peer(0)].ended.reason
 
 
 def test_the_validators_of_a_step_compute_nothing_in_it() -> None:
@@ -113,6 +121,84 @@ def test_closing_attempts_go_on_until_the_last_matter_is_closed() -> None:
 def test_without_validators_the_last_step_is_checked_all_the_same() -> None:
     ring = Ring(5, validators=0, toys={1: Flipping}).run()
     check_caught(ring, {1: FaultKind.WRONG_GRADIENT})
+
+
+# --- what the record holds for agreement ----------------------------------------------------------
+
+
+def test_a_record_names_the_last_attempt_whose_check_set_is_in_one() -> None:
+    ring = Ring(5, steps=3, tampers={1: silent_once(Stage.REVEAL)}).run()
+    records = check_caught(ring, {1: FaultKind.CLAIMED_BY_MOST})
+    assert records[0].checked == NOTHING  # void by the slow path, before any CHECK
+    assert (len(records[0].sets), bool(records[0].views)) == (1, True)
+    for record in records[1:]:
+        assert record.checked == record.previous
+        assert (len(record.sets), record.views) == (5, ())
+
+
+def test_a_void_record_of_the_slow_path_keeps_what_was_checked_before_it() -> None:
+    def silent_later(ring: Ring, toy: Toy, effects: list[fx.Effect]) -> list[fx.Effect]:
+        return [
+            e
+            for e in effects
+            if not (isinstance(e, fx.Broadcast) and e.stage is Stage.CHECK and toy.records)
+        ]
+
+    ring = Ring(5, steps=3, tampers={1: silent_later}).run()
+    records = check_caught(ring, {1: FaultKind.CLAIMED_BY_MOST})
+    assert records[0].checked == ring.genesis.run
+    assert records[1].views
+    assert records[1].checked == ring.genesis.run
+    assert records[1].draws[: len(records[0].draws)] == records[0].draws
+    assert records[1].matters == records[0].matters
+    assert records[2].checked == records[1].head
+
+
+def test_durations_are_agreed_in_counted_first_attempts_alone() -> None:
+    void = saying(Stage.REVEAL, lambda _, __: b"x")
+    ring = Ring(6, steps=3, tampers={1: void}).run()
+    records = check_caught(ring, {1: FaultKind.INVALID_BODY})
+    places = [(r.outcome, r.attempt, len(r.durations)) for r in records]
+    assert places[:3] == [(Outcome.VOID, 0, 0), (Outcome.COUNTED, 1, 0), (Outcome.COUNTED, 0, 6)]
+    for before, record in pairwise(records):
+        if record.outcome is not Outcome.COUNTED:
+            assert record.durations == before.durations
+
+
+class Withholding(Ring):
+    """Peer 1 sends peer 0 no PART in some steps, and does not answer when it asks."""
+
+    steps_ = (0,)
+
+    def send_part(self, toy: Toy, head: Digest, to: PeerId, data: bytes) -> None:
+        at = attempt_of(toy).base
+        if (toy.me, to) != (peer(1), peer(0)) or at.step not in self.steps_ or at.attempt:
+            super().send_part(toy, head, to, data)
+
+
+def withholding(steps: tuple[int, ...], **changes: Any) -> list[Record]:
+    """The records of a run in which it does."""
+    kind = type("Withholding", (Withholding,), {"steps_": steps})
+    ring = kind(5, steps=7, tampers={1: dropping(fx.SendBlob)}, **changes).run()
+    return [*ring.check_agreement(0, 1)]
+
+
+def test_a_charge_stands_in_the_records_until_it_lapses() -> None:
+    records = withholding((0,), charge_lifetime=2)
+    pair = Charge(peer(0), peer(1), 0)
+    held = {r.counted: r.charges for r in records}
+    assert held == {0: (pair,), 1: (pair,), 2: (pair,)} | dict.fromkeys(range(3, 8), ())
+
+
+def test_one_charge_too_many_costs_both_their_places_and_the_charges_go_with_them() -> None:
+    records = withholding((0, 1, 2), charges_max=2)
+    charged = [len(r.charges) for r in records if r.views]
+    assert charged == [1, 2, 0]
+    eliminating = next(r for r in records if r.departures)
+    assert [(d.peer, d.accuser, d.fault) for d in eliminating.departures] == [
+        (peer(0), peer(1), FaultKind.PAIR_ELIMINATED),
+        (peer(1), peer(0), FaultKind.PAIR_ELIMINATED),
+    ]
 
 
 def test_without_protection_nobody_validates_and_records_have_no_beacons() -> None:
