@@ -210,11 +210,22 @@ def test_an_accusation_of_an_innocent_peer_does_not_shield_a_shifted_sum() -> No
 
 def test_a_shield_whose_bytes_never_come_bans_for_the_sum() -> None:
     lie = accusing(accuse_part(FaultKind.WRONG_PROJECTION, 2), publish=False)
-    ring = Ring(5, steps=6, toys={1: ShiftingOnce}, tampers={1: lie}).run()
+    tampers = {1: lie, 2: dropping(fx.SendBlob)}
+    ring = Ring(5, steps=6, toys={1: ShiftingOnce}, tampers=tampers).run()
     records = check_caught(ring, {1: FaultKind.WRONG_SUM})
     assert records[3].departures[0].attempt == ring.genesis.run
-    (evidence,) = ring.toys[peer(0)].evidence
-    assert {each[0].stage for each in evidence.sets} == set(Stage)
+    assert len(ring.toys[peer(0)].evidence) == 1
+
+
+def test_who_is_accused_in_vain_shows_the_bytes_itself_while_it_holds_them() -> None:
+    """A void attempt is repeated with the same gradient: its parts are still the same."""
+    lie = accusing(accuse_part(FaultKind.WRONG_PROJECTION, 2), publish=False)
+    ring = Ring(5, toys={1: ShiftingOnce}, tampers={1: lie}).run()
+    records = check_caught(ring, {1: FaultKind.FALSE_ACCUSATION})
+    assert records[1].departures
+    assert not any(
+        isinstance(e, fx.SendBlob) for _, me, _, d in ring.trace for e in d if me != peer(2)
+    )
 
 
 def test_a_moot_accusation_clears_the_owner() -> None:
