@@ -167,19 +167,26 @@ def settle_views(
 
 def settle_claims(judgement: Judgement, past: Attempt, views: Mapping[PeerId, View]) -> None:
     """Section 5, *Settling claims*: removed is who is claimed by more than F or claims more than F;
-    every other pair is charged once; a pair over its limit leaves, and who has too many."""
+    every other pair is charged once; removed is who has charges with more than F; a pair over its
+    limit leaves. In this order, so that who cannot be honest takes nobody with it."""
     head = past.base.head
     claims = {peer: view.claims for peer, view in views.items()}
     limit = faulty_max(len(past.base.roster))
     for peer, fault in find_overclaimed(claims, limit).items():
         judgement.depart(Departure(peer, fault, head))
-    here = [peer for peer in judgement.base.roster if not judgement.is_leaving(peer)]
+    here = find_staying(judgement)
     judgement.charges = charge(judgement.base.charges, claims, here, judgement.base.counted)
-    for first, second in find_eliminated(judgement.charges, judgement.context.genesis.charges_max):
-        judgement.depart(Departure(first, FaultKind.PAIR_ELIMINATED, head, second))
-        judgement.depart(Departure(second, FaultKind.PAIR_ELIMINATED, head, first))
     for peer in find_contentious(judgement.charges, limit):
         judgement.depart(Departure(peer, FaultKind.CHARGED_WITH_MOST, head))
+    here, most = find_staying(judgement), judgement.context.genesis.charges_max
+    for first, second in find_eliminated(judgement.charges, here, most):
+        judgement.depart(Departure(first, FaultKind.PAIR_ELIMINATED, head, second))
+        judgement.depart(Departure(second, FaultKind.PAIR_ELIMINATED, head, first))
+
+
+def find_staying(judgement: Judgement) -> tuple[PeerId, ...]:
+    """Whom this record does not ban or remove."""
+    return tuple(peer for peer in judgement.base.roster if not judgement.is_leaving(peer))
 
 
 # --- matters that were open -----------------------------------------------------------------------

@@ -58,10 +58,18 @@ def charge(
     return (*charges, *(Charge(*pair, counted) for pair in dict.fromkeys(pairs)))
 
 
-def find_eliminated(charges: Sequence[Charge], charges_max: int) -> list[Pair]:
-    """Pairs over their limit, in order of their first charge: both leave."""
+def find_eliminated(
+    charges: Sequence[Charge], here: Collection[PeerId], charges_max: int
+) -> list[Pair]:
+    """Pairs over their limit, in order of their first charge: both leave, and each peer with one
+    other at most."""
     pairs = [(each.first, each.second) for each in charges]
-    return [pair for pair in dict.fromkeys(pairs) if pairs.count(pair) > charges_max]
+    found: list[Pair] = []
+    for pair in dict.fromkeys(pairs):
+        is_free = all(peer in here and not any(peer in each for each in found) for peer in pair)
+        if is_free and pairs.count(pair) > charges_max:
+            found.append(pair)
+    return found
 
 
 def find_contentious(charges: Sequence[Charge], faulty_max: int) -> list[PeerId]:

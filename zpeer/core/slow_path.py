@@ -21,10 +21,12 @@ from typing import TYPE_CHECKING
 
 from zpeer.core.broadcast import faulty_max, read
 from zpeer.core.call import compose_view, describe_waiting, find_claims, read_view
+from zpeer.core.convict import note_proof
 from zpeer.core.state import SlowPath
 from zpeer.effects import PassOn, SendSet, Warn
 from zpeer.ids import Digest, digest, digest_of_set
 from zpeer.messages import Closed
+from zpeer.proofs import Equivocation
 from zpeer.signed import Signed, Stage
 
 if TYPE_CHECKING:
@@ -103,7 +105,8 @@ def take_chain(context: Context, signed: Signed, witnesses: tuple[Signed, ...]) 
 
 
 def take_view(context: Context, signed: Signed, witnesses: tuple[Signed, ...]) -> None:
-    """Take a view with the signatures it came through, if it comes in its time."""
+    """Take a view with the signatures it came through, if it comes in its time. Two of one origin
+    are a proof, with which I call: a third one, with a claim, might be shown to others alone."""
     attempt = context.attempt
     view = read_view(context, attempt, signed)
     known = all(witness.sender in attempt.base.roster for witness in witnesses)
@@ -114,11 +117,15 @@ def take_view(context: Context, signed: Signed, witnesses: tuple[Signed, ...]) -
         return
     attempt.views[signed.sender] = (*held, signed)
     attempt.chains[signed.body] = witnesses
+    if held:
+        note_proof(context, Equivocation(held[0].statement, signed.statement))
     if attempt.slow is not None:
         pass_on(context, signed)
     elif view.claims or view.proofs:
         caller = context.names([signed.sender])
         join(context, find_claims(context), f"{caller} calls: {describe_call(context, view)}")
+    elif held:
+        call_with_proof(context, signed.sender)
 
 
 def describe_call(context: Context, view: View) -> str:
