@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
+from plugins.attacks._accuse import accuse, accuse_over_my_part
 from plugins.attacks.wrong_sum import WrongSum
 from tests.swarm import Softmax, make_swarm
 from zpeer import effects as fx
@@ -32,14 +33,23 @@ replace = msgspec.structs.replace
 
 
 class UnpublishedShield(WrongSum):
-    """Excuses its failed sum by an accusation whose bytes it never publishes."""
+    """The first of the plot excuses its failed sum by accusing the second. The bytes of that never
+    reach anybody: neither of them hands them out."""
 
-    def __init__(self) -> None:
-        super().__init__(shield=True)
+    def aggregate(self, context: AttackContext, honest: Float32) -> Float32:
+        return super().aggregate(context, honest) if is_first(context) else honest
 
     def effects(self, context: AttackContext, effects: list[fx.Effect]) -> list[Outgoing]:
         told = super().effects(context, effects)
         return [effect for effect in told if not isinstance(effect, fx.SendBlob)]
+
+    def lie(self, context: AttackContext, message: Message) -> Message | bytes:
+        second = context.colluders[-1]
+        is_able = is_first(context) and context.my_part >= 0 and second in context.workers
+        if not isinstance(message, Check) or not is_able:
+            return message
+        fault = FaultKind.WRONG_PROJECTION
+        return accuse(message, accuse_over_my_part(context, fault, second))
 
 
 class InventedReport(HonestAttack):
@@ -56,6 +66,11 @@ class InventedReport(HonestAttack):
             evidence=digest("made up"),
         )
         return replace(message, accusations=(*message.accusations, invented))
+
+
+def is_first(context: AttackContext) -> bool:
+    """Whether I am the first of the plot, and do what it is about."""
+    return context.me == context.colluders[0] != context.colluders[-1]
 
 
 class Verified(NamedTuple):

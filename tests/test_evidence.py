@@ -122,7 +122,7 @@ def test_a_second_encoding_is_refused(evidence: Evidence) -> None:
 def test_a_file_of_another_format_says_so(tmp_path: Path) -> None:
     path = tmp_path / "x.evidence"
     path.write_bytes(MAGIC[:8] + (FORMAT_VERSION + 1).to_bytes(4, "little") + bytes(40))
-    with pytest.raises(EvidenceError, match=r"x\.evidence: evidence format 2, expected 1"):
+    with pytest.raises(EvidenceError, match=r"x\.evidence: evidence format 3, expected 2"):
         read_evidence(path)
     path.write_bytes(b"something else")
     with pytest.raises(EvidenceError, match=r"x\.evidence: no evidence file"):

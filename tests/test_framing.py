@@ -117,7 +117,7 @@ def make_record(genesis: Genesis) -> Record:
 @given(st.data())
 @settings(max_examples=60, deadline=None)
 def test_whatever_the_accused_signs_the_judge_answers(data: st.DataObject) -> None:
-    verified = run_cheat(data.draw(st.sampled_from(sorted(CHEATS))))
+    verified = run_cheat(data.draw(st.sampled_from(sorted(set(CHEATS) - {"equivocation"}))))
     evidence = data.draw(st.sampled_from(verified.evidence))
     accused = evidence.departure.peer
     sets = [list(told) for told in evidence.sets]
@@ -138,11 +138,15 @@ def test_evidence_without_what_it_rests_on_proves_nothing(name: str) -> None:
     verified = run_cheat(name)
     evidence = verified.evidence[0]
     fault = evidence.departure.fault
-    own_words = (FaultKind.EQUIVOCATION, FaultKind.WRONG_REPORT)
-    if fault not in own_words:
-        assert not judge(replace(evidence, sets=()), verified.court).proven
-    if fault in own_words:
+    if fault is FaultKind.EQUIVOCATION:
+        assert not judge(replace(evidence, statements=()), verified.court).proven
+        assert not judge(
+            replace(evidence, statements=evidence.statements[:1]), verified.court
+        ).proven
+    elif fault is FaultKind.WRONG_REPORT:
         assert not judge(replace(evidence, messages=()), verified.court).proven
+    else:
+        assert not judge(replace(evidence, sets=()), verified.court).proven
     if evidence.blobs and fault is not FaultKind.WRONG_PROJECTION:
         assert not judge(replace(evidence, blobs=()), verified.court).proven
     if fault in (FaultKind.RESULT_NOT_FINITE, FaultKind.WRONG_SUM, FaultKind.WRONG_AVERAGE):
@@ -185,7 +189,8 @@ def test_what_the_accused_did_not_sign_is_not_held_against_it() -> None:
             )
             for messages in (*evidence.sets, evidence.messages)
         ]
-        forged = replace(evidence, sets=tuple(forge[:-1]), messages=forge[-1])
+        unsigned = tuple(replace(each, signature=bytes(64)) for each in evidence.statements)
+        forged = replace(evidence, sets=tuple(forge[:-1]), messages=forge[-1], statements=unsigned)
         assert not judge(forged, verified.court).proven
 
 

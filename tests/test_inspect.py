@@ -78,6 +78,7 @@ def test_evidence_says_what_it_claims_and_cannot_steer_the_terminal(tmp_path: Pa
             records=(msgspec.msgpack.encode(make_record(HEADER.genesis.run, 0)),),
             sets=(),
             messages=(),
+            statements=(),
             blobs=(b"abcd",),
             results=(),
             parameters=digest("x"),

@@ -14,6 +14,7 @@ from tests.cheats import (
     run_cheat,
 )
 from zpeer.errors import EvidenceError
+from zpeer.evidence import decode_record
 from zpeer.faults import FaultKind, is_ban
 from zpeer.genesis import Protection
 from zpeer.ids import NOTHING, PeerId, digest
@@ -83,14 +84,17 @@ def test_every_variant_is_proven_too(
 
 
 def test_a_sum_whose_excuse_fell_is_proven_by_the_record_that_its_owner_signed() -> None:
-    verified = run_attacks({1: UnpublishedShield()})
+    verified = run_attacks({1: UnpublishedShield(), 2: UnpublishedShield()})
     evidence = verified.evidence[0]
     assert evidence.departure.fault is FaultKind.WRONG_SUM
     ruling = judge(evidence, verified.court)
     assert ruling.proven, ruling.reason
     assert "fell, as a record says that it signed itself" in ruling.reason
+    last = decode_record(evidence.records[-1])
+    assert evidence.departure in last.departures
+    unsigned = tuple(messages for messages in evidence.sets if messages[0].head != last.previous)
     for lacking in (
-        replace(evidence, messages=()),
+        replace(evidence, messages=(), sets=unsigned),
         replace(evidence, records=evidence.records[:-1]),
     ):
         without = judge(lacking, verified.court)

@@ -3,13 +3,19 @@
 Whoever writes an evidence file may have signed anything itself, afterwards too. So that nobody can
 frame an honest peer, nothing counts but (protocol, section 3):
 
-- messages with the accused's own valid signature;
+- the accused's own words, with its valid signature. A WITNESS is none: it stands under another's;
 - records whose digest is the head of such a message, or of an attempt that it names: an honest peer
   signs for no head that it has not arrived at, and a record names its run;
 - stage sets whose digest the accused signed as the echo in its message of the next stage;
 - bytes by digests that stand in those.
 
-From these the core's own rules are run again, stage by stage, as every honest peer ran them.
+What an attempt came to is another matter than what the accused saw of it. After the slow path the
+agreed sets need not be those that it echoed, and its VERDICT is no more than a vote (section 5). So
+where it answers for what was agreed, the record must be shown that it went on from: by a message on
+that head, by its DECIDED, or by what proves a record to anybody: n VERDICTs, or DECIDED of more
+than half of the roster, each from a head that the accused signed on.
+
+From these the core's own rules are run again, stage by stage (`retrial.py`).
 """
 
 from __future__ import annotations
@@ -17,27 +23,21 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
-from zpeer.core.aggregate import AggregatedStage
 from zpeer.core.base import make_first_base, make_next_base
 from zpeer.core.broadcast import compute_set_digest
-from zpeer.core.commit import CommitStage
-from zpeer.core.context import Context
-from zpeer.core.faulty import judge_bodies
-from zpeer.core.reveal import RevealStage
-from zpeer.core.state import Arrival, Attempt, State
-from zpeer.core.verify import get_result, judge_results
 from zpeer.errors import EvidenceError, WireError
-from zpeer.events import Projected
 from zpeer.evidence import decode_record
 from zpeer.faults import FaultKind
-from zpeer.genesis import Deadlines, Protection
+from zpeer.genesis import Protection
 from zpeer.ids import Digest, digest_bytes
-from zpeer.messages import Commit, Message
-from zpeer.numerics.dealing import from_bytes, is_finite
-from zpeer.numerics.directions import directions
-from zpeer.numerics.fixed import norm
+from zpeer.messages import (
+    Decided,
+    Message,
+    Verdict,
+    View,
+)
 from zpeer.parts import Layout
-from zpeer.signed import Signed, Stage
+from zpeer.signed import STEP_STAGES, Signed, Stage, Statement
 from zpeer.wire import WireLimits, decode_payload
 
 if TYPE_CHECKING:
@@ -46,10 +46,18 @@ if TYPE_CHECKING:
     from zpeer.core.state import Base
     from zpeer.evidence import Evidence
     from zpeer.genesis import Genesis
+    from zpeer.ids import PeerId
     from zpeer.interfaces import Aggregator, Float32, ValidatorPolicy
     from zpeer.record import Record
 
-NO_TIME = Deadlines(stage=0.0, heavy=0.0, assembly=0.0)
+CHECKS = STEP_STAGES.index(Stage.CHECK)
+"""Where a record that holds the digest of a CHECK set has it among its sets."""
+
+
+NAMING = (Stage.VERDICT, Stage.VIEW, Stage.DECIDED)
+"""Where a peer names the record that it arrived at."""
+ALWAYS_SEEN = (FaultKind.EQUIVOCATION, FaultKind.INVALID_BODY)
+"""Bans that there are without protection, too."""
 
 
 class Unproven(Exception):  # noqa: N818 - not an error: what a court may well find
@@ -62,7 +70,7 @@ class Court(NamedTuple):
     genesis: Genesis
     aggregator: Aggregator
     policy: ValidatorPolicy
-    verify: Callable[[Signed], bool]
+    verify: Callable[[Signed | Statement], bool]
     """Whether the sender is of the run and signed exactly this."""
     gradient: Callable[[Digest, Digest], Float32]
     """Of (parameters by digest, batch seed); EvidenceError where the parameters are not at hand."""
@@ -76,13 +84,19 @@ class Case:
         self.genesis = court.genesis
         self.departure = evidence.departure
         self.accused = evidence.departure.peer
-        self._limits = WireLimits(len(self.genesis.peers), self.genesis.directions)
+        self.limits = WireLimits(len(self.genesis.peers), self.genesis.directions)
         self._signed = [each for several in (*evidence.sets, evidence.messages) for each in several]
         self.own = [
-            each for each in self._signed if each.sender == self.accused and court.verify(each)
+            each
+            for each in self._signed
+            if each.sender == self.accused
+            and each.stage is not Stage.WITNESS
+            and court.verify(each)
         ]
+        self.statements = evidence.statements
         self._sets = evidence.sets
-        self._records = {record.head: record for record in read_records(evidence, self.genesis)}
+        self.records = read_records(evidence, self.genesis)
+        self._records = {record.head: record for record in self.records}
         everything = (*evidence.blobs, *evidence.results)
         self._bytes = {digest_bytes(data): data for data in everything}
 
@@ -98,7 +112,7 @@ class Case:
     def decode(self, signed: Signed) -> Message | None:
         """The typed message; None if it does not decode."""
         try:
-            return decode_payload(signed.stage, signed.payload, self._limits)
+            return decode_payload(signed.stage, signed.payload, self.limits)
         except WireError:
             return None
 
@@ -116,11 +130,16 @@ class Case:
             raise Unproven("does not hold a record that it rests on")
         return self._records[head]
 
+    def get_bytes(self, name: Digest) -> bytes | None:
+        """Bytes by their digest, if they are held."""
+        return self._bytes.get(name)
+
     def find_bytes(self, name: Digest, what: str) -> bytes:
         """Bytes by their digest."""
-        if name not in self._bytes:
+        data = self._bytes.get(name)
+        if data is None:
             raise Unproven(f"does not hold the bytes of {what}")
-        return self._bytes[name]
+        return data
 
     def find_set(self, head: Digest, stage: Stage, expected: Digest) -> tuple[Signed, ...]:
         """The messages of a set, by the digest that names it."""
@@ -130,112 +149,85 @@ class Case:
                 if not all(self.court.verify(each) for each in messages):
                     raise Unproven(f"a signature in its {stage.name} set is not valid")
                 return messages
-        raise Unproven(f"does not hold the {stage.name} set that the accused echoed")
+        raise Unproven(f"does not hold the {stage.name} set that it rests on")
+
+    def find_checks(self, head: Digest) -> tuple[Signed, ...]:
+        """The CHECK set by which the attempt on a head was decided."""
+        sets = self.find_decision(head).sets
+        require(len(sets) > CHECKS, "the record of that attempt rests on no CHECK set")
+        return self.find_set(head, Stage.CHECK, sets[CHECKS])
 
     def layout(self, base: Base) -> Layout:
         """How that attempt's gradients are dealt."""
         return Layout(self.genesis.dimension, self.genesis.block, len(base.workers))
 
-    # --- the attempt run again -------------------------------------------------------------------
+    # --- how attempts were decided ---------------------------------------------------------------
 
-    def run_until(self, head: Digest, stop: Stage, *, whole: bool = True) -> Context:
-        """The attempt on a head with all sets before stage `stop` judged, as an honest peer did.
+    def find_decision(self, head: Digest) -> Record:
+        """The record that decided the attempt on a head, if the accused went on from it."""
+        for record in self.records:
+            if record.previous == head and self.is_trusted(record.head):
+                return record
+        raise Unproven("does not show which record decided an attempt that it rests on")
 
-        `whole`: what to assume of aggregates whose bytes are lacking: that they are finite.
+    def is_trusted(self, head: Digest) -> bool:
+        """Whether an honest peer in the accused's place arrived, or would have, at that head.
+
+        Back to one that it signed on every record must be proven by the roster before it: a roster
+        that liars made up proves nothing.
         """
-        base = self.find_base(head)
-        if self.accused not in base.roster:
-            raise Unproven("the accused was not in the roster of that attempt")
-        context = self._make_context(base)
-        for stage in Stage:
-            if stage >= stop:
-                break
-            self._take_set(context, stage)
-            if stage is Stage.REVEAL and stop > Stage.REVEAL:
-                self._judge_results(context, whole=whole)
-        return context
+        known = {self.genesis.run} | {each.head for each in self.own}
+        while head not in known:
+            record = self._records.get(head)
+            if record is None or not self._is_certified(record):
+                return False
+            head = record.previous
+        return True
 
-    def _make_context(self, base: Base) -> Context:
-        return Context(
-            self.genesis,
-            self.accused,
-            aggregator=self.court.aggregator,
-            policy=self.court.policy,
-            limits=self._limits,
-            deadlines=NO_TIME,
-            state=State(attempt=Attempt(base=base)),
+    def _is_certified(self, record: Record) -> bool:
+        """Whether a record is proven by who had to agree; the accused's own DECIDED is enough."""
+        decided = self._find_voices(record, Stage.DECIDED)
+        if self.accused in decided:
+            return True
+        roster = set(self._find_roster(record.previous))
+        return self._is_most(decided, roster) or (
+            bool(roster) and roster <= self._find_voices(record, Stage.VERDICT)
         )
 
-    def _take_set(self, context: Context, stage: Stage) -> None:
-        """Put a set in, if the accused echoed it, and judge it by the core's rules."""
-        attempt = context.attempt
-        head = attempt.base.head
-        following = self.decode(self.find_own(head, Stage(stage + 1)))
-        if following is None or isinstance(following, Commit):
-            raise Unproven(f"the accused did not echo the {stage.name} set")
-        messages = self.find_set(head, stage, following.echo)
-        if tuple(each.sender for each in messages) != attempt.base.roster:
-            raise Unproven(f"its {stage.name} set is not one of the whole roster")
-        attempt.messages[stage] = {each.sender: each for each in messages}
-        attempt.sets[stage] = following.echo
-        match stage:
-            case Stage.COMMIT:
-                CommitStage.on_set(context)
-            case Stage.AGGREGATED:
-                AggregatedStage.on_set(context)
-            case Stage.REVEAL:
-                RevealStage.on_set(context)
-            case Stage.PROJECTIONS:
-                judge_bodies(context, stage, voids=True)
-            case _:
-                raise Unproven("rests on what follows from a CHECK set, which no evidence does")
+    def is_attested(self, record: Record) -> bool:
+        """Whether the accused itself arrived at a record, or more than half of its roster did: one
+        of them is honest. It need not have become final."""
+        if self.has_signed(record):
+            return True
+        voices = self._find_voices(record, *NAMING)
+        roster = set(self._find_roster(record.previous))
+        return self._is_most(voices, roster) and self.is_trusted(record.previous)
 
-    def _judge_results(self, context: Context, *, whole: bool) -> None:
-        """Note which aggregates are usable, and the norms of what everybody can compute."""
-        attempt = context.attempt
-        result_norms = []
-        for part, owner in enumerate(attempt.base.workers):
-            fixed = get_result(context, attempt, owner)
-            arrival, size = self._describe_result(context, part, fixed, whole=whole)
-            result_norms.append(size)
-            if fixed is not None and arrival is not None:
-                attempt.results[owner] = arrival
-        judge_results(context)
-        if attempt.has_projections:
-            direction_norms = self.compute_direction_norms(attempt)
-            head = attempt.base.head
-            attempt.projected = Projected(head, (), (), tuple(result_norms), direction_norms)
+    def has_signed(self, record: Record) -> bool:
+        """Whether the accused itself said that it arrived at a record."""
+        return self.accused in self._find_voices(record, *NAMING)
 
-    def _describe_result(
-        self, context: Context, part: int, fixed: Digest | None, *, whole: bool
-    ) -> tuple[Arrival | None, float]:
-        """What the shell would have said of an aggregate's bytes, and its norm (0 if unknown)."""
-        if fixed is None:
-            return None, 0.0
-        data = self._bytes.get(fixed)
-        if data is None:
-            size_bytes = context.layout(context.attempt).size_bytes(part)
-            return Arrival(fixed, size_bytes, whole), 0.0
-        vector = read_vector(data)
-        return (
-            Arrival(fixed, len(data), finite=vector is not None),
-            0.0 if vector is None else norm(vector),
-        )
+    def _find_voices(self, record: Record, *stages: Stage) -> set[PeerId]:
+        """Who names a record, in the attempt that it decides."""
+        said = [e for e in self._signed if e.head == record.previous and e.stage in stages]
+        return {each.sender for each in said if self._names(each, record)}
 
-    def compute_direction_norms(self, attempt: Attempt) -> tuple[tuple[float, ...], ...]:
-        """||z|| by part and direction."""
-        layout = self.layout(attempt.base)
-        count = self.genesis.directions
-        return tuple(
-            directions(attempt.beacon, part, layout.length(part), count).norms()
-            for part in range(layout.parts)
-        )
+    def _names(self, signed: Signed, record: Record) -> bool:
+        message = self.decode(signed)
+        if not isinstance(message, Verdict | View | Decided) or message.record != record.head:
+            return False
+        return self.court.verify(signed)
 
-    def lacks_results(self, context: Context) -> bool:
-        """Whether it is not known of every aggregate if it was usable."""
-        attempt = context.attempt
-        fixed = (get_result(context, attempt, owner) for owner in attempt.base.workers)
-        return any(each is not None and each not in self._bytes for each in fixed)
+    def _find_roster(self, head: Digest) -> tuple[PeerId, ...]:
+        """Of the attempt on a head; nobody where its record is not held."""
+        try:
+            return self.find_base(head).roster
+        except Unproven:
+            return ()
+
+    @staticmethod
+    def _is_most(voices: set[PeerId], roster: set[PeerId]) -> bool:
+        return 2 * len(voices & roster) > len(roster)
 
 
 def read_records(evidence: Evidence, genesis: Genesis) -> list[Record]:
@@ -253,15 +245,8 @@ def is_sane(record: Record, genesis: Genesis) -> bool:
     numbers = (record.step, record.attempt, record.counted)
     counts = all(0 <= value < 1 << 63 for value in numbers)
     limits = 0 < record.typical < inf and 0 <= record.delta_floor < inf
-    return known and once and drawn and counts and limits
-
-
-def read_vector(data: bytes) -> Float32 | None:
-    """Finite float32 numbers; None where the bytes are not."""
-    if len(data) % 4:
-        return None
-    vector = from_bytes(data)
-    return vector if is_finite(vector) else None
+    times = not record.durations or len(record.durations) == len(STEP_STAGES)
+    return known and once and drawn and counts and limits and times
 
 
 def require(condition: object, reason: str) -> None:
@@ -282,8 +267,8 @@ def require_run(evidence: Evidence, genesis: Genesis) -> None:
             f"the evidence is about peer {evidence.departure.peer.hex()}, who is not of this run"
         )
     is_checked = genesis.protection is Protection.FULL
-    if not is_checked and evidence.departure.fault is not FaultKind.EQUIVOCATION:
+    if not is_checked and evidence.departure.fault not in ALWAYS_SEEN:
         raise EvidenceError(
             f"the run has protection {genesis.protection.value!r}: nothing was checked in it, and"
-            " nobody was banned"
+            " nobody was banned but for what cannot be read"
         )

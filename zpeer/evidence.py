@@ -3,8 +3,9 @@
     magic || msgpack of `Evidence` || BLAKE3 of all before
 
 It holds the records, signed messages and bytes that the ban rests on, and names by digest the
-parameters file that a gradient is computed again from. Nothing in it is believed: `judge.py`
-derives the fault from it anew. The digest at the end tells a damaged file from a false one.
+parameters file that a gradient is computed again from. Of two bodies of one slot it holds no more
+than the signatures: they say it all. Nothing in it is believed: `judge.py` derives the fault from
+it anew. The digest at the end tells a damaged file from a false one.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from zpeer.identity import sync_directory
 from zpeer.ids import DIGEST_SIZE, Digest, PeerId, digest_bytes, short
 from zpeer.narrator import Narrator
 from zpeer.record import Departure, Record
-from zpeer.signed import PROTOCOL_VERSION, Signed
+from zpeer.signed import PROTOCOL_VERSION, Signed, Statement
 from zpeer.wire import WireLimits
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from zpeer.effects import WriteEvidence
     from zpeer.genesis import Genesis
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 MAGIC = b"zpeerevi" + FORMAT_VERSION.to_bytes(4, "little")
 SUFFIX = ".evidence"
 FILE_BYTES_MAX = 1 << 32
@@ -53,11 +54,13 @@ class Evidence(msgspec.Struct, frozen=True, array_like=True):
     run: Digest
     departure: Departure
     records: tuple[bytes, ...]
-    """Encoded records that the attempts of `sets` and `messages` build on."""
+    """Encoded records that the attempts of `sets` and `messages` build on, or that decided them."""
     sets: tuple[tuple[Signed, ...], ...]
-    """Stage sets of the attempt in question, in roster order."""
+    """Stage sets of the attempt in question, in roster order; what proves records to anybody."""
     messages: tuple[Signed, ...]
     """The accused's own messages outside those sets."""
+    statements: tuple[Statement, ...]
+    """EQUIVOCATION: the accused's two signatures for one slot."""
     blobs: tuple[bytes, ...]
     """Published parts."""
     results: tuple[bytes, ...]
@@ -88,6 +91,7 @@ def collect_evidence(
         records=effect.records,
         sets=effect.sets,
         messages=effect.messages,
+        statements=effect.statements,
         blobs=tuple(data for data in blobs if data is not None),
         results=tuple(data for data in results if data is not None),
         parameters=effect.parameters,
@@ -99,6 +103,7 @@ def find_peers(effect: WriteEvidence, genesis: Genesis) -> tuple[PeerId, ...]:
     """Whose messages the evidence holds, and the accused and its accuser, in genesis order."""
     signed = [each for messages in (*effect.sets, effect.messages) for each in messages]
     involved = {each.sender for each in signed}
+    involved |= {each.sender for each in effect.statements}
     involved |= {effect.departure.peer, effect.departure.accuser}
     return tuple(peer for peer in genesis.peers if peer in involved)
 
@@ -201,8 +206,16 @@ def render_evidence(evidence: Evidence) -> list[str]:
             lines.append(f"{messages[0].stage.name} set of {len(messages)}:")
             lines += [f"    {narrator.say_signed(signed)}" for signed in messages]
     lines += [f"own words: {narrator.say_signed(signed)}" for signed in evidence.messages]
+    lines += [f"own signature: {say_statement(narrator, each)}" for each in evidence.statements]
     for what, several in (("published part", evidence.blobs), ("aggregate", evidence.results)):
         lines += [f"{what} {short(digest_bytes(x))}: {len(x)} bytes" for x in several]
     if any(evidence.parameters):
         lines.append(f"judged by computing again from parameters {evidence.parameters.hex()}")
     return lines
+
+
+def say_statement(narrator: Narrator, statement: Statement) -> str:
+    """What was signed, by its hash."""
+    who, content = narrator.name(statement.sender), short(statement.content)
+    place = narrator.place(statement.head)
+    return f"{statement.stage.name} from {who}: content {content}  {place}"

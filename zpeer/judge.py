@@ -11,6 +11,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from zpeer.case import Case, Unproven, require_run
 from zpeer.errors import EvidenceError
 from zpeer.faults import FaultKind
+from zpeer.misdeeds import (
+    judge_beacon,
+    judge_body,
+    judge_equivocation,
+    judge_secret,
+    judge_share,
+)
 from zpeer.recomputing import (
     judge_concealed_projection,
     judge_false_accusation,
@@ -18,17 +25,7 @@ from zpeer.recomputing import (
     judge_projection,
     judge_report,
 )
-from zpeer.rulings import (
-    judge_average,
-    judge_beacon,
-    judge_body,
-    judge_equivocation,
-    judge_part_bytes,
-    judge_result_bytes,
-    judge_secret,
-    judge_share,
-    judge_sum,
-)
+from zpeer.rulings import judge_average, judge_part_bytes, judge_result_bytes, judge_sum
 from zpeer.signed import PROTOCOL_VERSION
 
 if TYPE_CHECKING:
@@ -77,7 +74,11 @@ def judge(evidence: Evidence, court: Court) -> Ruling:
     require_run(evidence, court.genesis)
     fault = evidence.departure.fault
     if fault not in JUDGES:
-        return Ruling(False, f"{fault.name} is a removal, which nothing proves to an outsider")
+        return Ruling(
+            False,
+            f"{fault.name} is a removal: it costs the place, not the name; no evidence is written"
+            " of it, and nothing proves it but the records that all agreed on",
+        )
     try:
         return Ruling(True, JUDGES[fault](Case(evidence, court)))
     except Unproven as reason:

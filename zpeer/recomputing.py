@@ -17,11 +17,12 @@ from zpeer.core.verify import get_result, get_stated
 from zpeer.events import Scalars
 from zpeer.faults import FaultKind
 from zpeer.ids import NOTHING, digest_bytes, short
-from zpeer.messages import Check, Commit, Projections, Verdict
+from zpeer.messages import Check, Commit, Projections
 from zpeer.numerics.dealing import deal, to_bytes
 from zpeer.numerics.directions import directions
 from zpeer.numerics.projections import scalars
-from zpeer.rulings import find_usable, get_own
+from zpeer.retrial import get_own, run_commits, run_until
+from zpeer.rulings import find_usable
 from zpeer.signed import Stage
 from zpeer.worker import digest_report
 
@@ -100,7 +101,7 @@ def judge_gradient(case: Case) -> str:
 def judge_projection(case: Case) -> str:
     """A statement does not follow from the committed part, or the part not from the gradient."""
     head, part = case.departure.attempt, case.departure.part
-    context = case.run_until(head, Stage.PROJECTIONS)
+    context = run_until(case, head, Stage.PROJECTIONS)
     base = context.attempt.base
     require(case.accused in base.workers, "the accused was no worker")
     parts = get_own(case, head, Commit).parts
@@ -124,23 +125,26 @@ def judge_projection(case: Case) -> str:
 def judge_report(case: Case) -> str:
     """A report does not hold the digest of the target's gradient."""
     claim = case.departure
-    base = case.find_base(claim.attempt)
-    for signed in case.own:
-        check = case.decode(signed)
-        for report in check.reports if isinstance(check, Check) else ():
-            if (report.attempt, report.target) == (claim.attempt, claim.accuser):
-                gradient = recompute(case, base, report.target)
-                expected = digest_report(case.accused, gradient.whole)
-                require(report.gradient != expected, "the report is that of the gradient")
-                found = short(report.gradient)
-                return f"its report is {found}, the target's gradient gives {short(expected)}"
-    raise Unproven("holds no such report that the accused signed")
+    checks = [case.decode(signed) for signed in case.own]
+    reports = [
+        report.gradient
+        for check in checks
+        if isinstance(check, Check)
+        for report in check.reports
+        if (report.attempt, report.target) == (claim.attempt, claim.accuser)
+    ]
+    require(reports, "holds no such report that the accused signed")
+    gradient = recompute(case, case.find_base(claim.attempt), claim.accuser)
+    expected = digest_report(case.accused, gradient.whole)
+    wrong = [report for report in reports if report != expected]
+    require(wrong, "the report is that of the gradient")
+    return f"its report is {short(wrong[0])}, the target's gradient gives {short(expected)}"
 
 
 def judge_concealed_projection(case: Case) -> str:
     """The owner of a part held the bytes of a wrong statement and accused nobody."""
     head, part = case.departure.attempt, case.departure.part
-    context = case.run_until(head, Stage.CHECK)
+    context = run_until(case, head, Stage.CHECK)
     base = context.attempt.base
     require(base.part_of(case.accused) == part != -1, f"it does not own part {part}")
     check = get_own(case, head, Check)
@@ -192,7 +196,7 @@ def judge_false_accusation(case: Case) -> str:
 
 def clear_of_part_bytes(case: Case, claim: Accusation) -> str:
     """The part is not what was committed to, or it is as it should be."""
-    context = case.run_until(claim.attempt, Stage.AGGREGATED)
+    context = run_until(case, claim.attempt, Stage.AGGREGATED)
     if get_committed(context, claim) != claim.evidence:
         return "it named bytes that nobody committed to"
     data = case.find_bytes(claim.evidence, "the part")
@@ -203,7 +207,7 @@ def clear_of_part_bytes(case: Case, claim: Accusation) -> str:
 
 def clear_of_projection(case: Case, claim: Accusation) -> str:
     """The statement follows from the part."""
-    context = case.run_until(claim.attempt, Stage.CHECK)
+    context = run_until(case, claim.attempt, Stage.CHECK)
     base = context.attempt.base
     require(claim.part >= 0, "the accusation is about no part")
     if claim.evidence == NOTHING:
@@ -226,7 +230,7 @@ def clear_of_projection(case: Case, claim: Accusation) -> str:
 
 def clear_of_gradient(case: Case, claim: Accusation) -> str:
     """The commitment is that of the gradient."""
-    context = case.run_until(claim.attempt, Stage.AGGREGATED)
+    context = run_commits(case, claim.attempt)
     gradient = recompute(case, context.attempt.base, claim.accused)
     require(follows(context, claim, gradient), "the gradient is another than committed to")
     return "the commitment is that of the gradient"
@@ -243,12 +247,11 @@ def clear_of_report(case: Case, claim: Accusation) -> str:
 
 def clear_of_concealing(case: Case, claim: Accusation) -> str:
     """The owner spoke up, or there was not enough to speak of."""
-    context = case.run_until(claim.attempt, Stage.CHECK)
+    context = run_until(case, claim.attempt, Stage.CHECK)
     base = context.attempt.base
     if base.part_of(claim.accused) != claim.part or claim.accused == claim.about:
         return "the accused did not own that part"
-    verdict = get_own(case, claim.attempt, Verdict)
-    said = case.find_set(claim.attempt, Stage.CHECK, verdict.echo)
+    said = case.find_checks(claim.attempt)
     checks = [case.decode(each) for each in said if each.sender == claim.accused]
     if any(
         isinstance(check, Check) and has_accused(check, claim.about, claim.part, claim.attempt)

@@ -1,166 +1,35 @@
-"""Faults that are derived from signed messages and published bytes alone (protocol, section 3).
+"""Faults that are derived from signed messages and the bytes they name alone (protocol, section 3).
 
 Each function says in one sentence what it found, or raises `Unproven`.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from zpeer.case import Unproven, read_vector, require
+from zpeer.case import Unproven, require
 from zpeer.core.adjudicate import SHIELDS
-from zpeer.core.bodies import find_problem
-from zpeer.core.faulty import make_shape
 from zpeer.core.judge import get_commits
-from zpeer.core.mprng import compute_commitment, compute_share
 from zpeer.core.thresholds import compute_sum_tolerance, sum_fails
 from zpeer.core.verify import get_stated
-from zpeer.faults import FaultKind
-from zpeer.ids import short
-from zpeer.messages import MESSAGE_TYPES, Aggregated, Check, Commit, Projections, Reveal, Verdict
+from zpeer.messages import Aggregated, Check, Commit
 from zpeer.numerics.fixed import norm
 from zpeer.numerics.projections import residual
+from zpeer.retrial import get_own, read_vector, run_until
 from zpeer.signed import Stage
 
 if TYPE_CHECKING:
     from zpeer.case import Case
-    from zpeer.core.bodies import Shape
     from zpeer.core.state import Base
     from zpeer.ids import Digest, PeerId
     from zpeer.interfaces import Float32
-    from zpeer.messages import Message
-    from zpeer.signed import Signed
-
-M = TypeVar("M", Commit, Aggregated, Reveal, Projections, Check, Verdict)
-STAGE_OF = {kind: stage for stage, kind in MESSAGE_TYPES.items()}
-
-ReportKey = tuple["PeerId", "PeerId", "Digest", "Digest"]
-
-
-def get_own(case: Case, head: Digest, kind: type[M]) -> M:
-    """What the accused said in a stage."""
-    message = case.decode(case.find_own(head, STAGE_OF[kind]))
-    if not isinstance(message, kind):
-        raise Unproven(f"its {kind.__name__} does not decode")
-    return message
 
 
 def require_part(base: Base, peer: PeerId, part: int) -> None:
     """The peer owns the part."""
     require(base.part_of(peer) == part != -1, f"it does not own part {part}")
-
-
-# --- two bodies, invalid bodies -------------------------------------------------------------------
-
-
-def judge_equivocation(case: Case) -> str:
-    """Two different bodies for one slot; each is the accused's by its signature."""
-    for first in case.own:
-        for second in case.own:
-            slots = [(each.head, each.stage) for each in (first, second)]
-            if slots[0] == slots[1] and first.body != second.body:
-                bodies = f"{short(first.body)} and {short(second.body)}"
-                return f"its key signed two {first.stage.name} bodies, {bodies}, for one head"
-    raise Unproven("holds no two bodies that the accused signed for one slot")
-
-
-def judge_body(case: Case) -> str:
-    """Some body of the attempt does not decode, or says what nobody honest would say there."""
-    head = case.departure.attempt
-    require(case.accused in case.find_base(head).roster, "the accused was not in the roster")
-    for signed in sorted(case.own, key=lambda each: each.stage):
-        if signed.head != head:
-            continue
-        message = case.decode(signed)
-        problem = "does not decode" if message is None else find_body_problem(case, signed, message)
-        if problem:
-            return f"its {signed.stage.name} {problem}"
-    raise Unproven("every body of the accused is valid, as far as the evidence shows")
-
-
-def find_body_problem(case: Case, signed: Signed, message: Message) -> str:
-    """A problem that there is whatever the evidence leaves open."""
-    try:
-        context = case.run_until(signed.head, signed.stage)
-        shapes = [make_shape(context, context.attempt)]
-        if signed.stage > Stage.REVEAL and case.lacks_results(context):
-            other = case.run_until(signed.head, signed.stage, whole=False)
-            shapes.append(make_shape(other, other.attempt))
-    except Unproven:
-        return ""
-    for shape in shapes:
-        allow_reports(case, shape, message)
-    problems = [find_problem(message, signed.sender, shape) for shape in shapes]
-    return problems[0] if all(problems) else ""
-
-
-def allow_reports(case: Case, shape: Shape, message: Message) -> None:
-    """What reports the accused could speak of: those of the CHECK set that the record names.
-
-    Where that set is not in the evidence, it may have held any.
-    """
-    if not isinstance(message, Check) or not shape.base.record:
-        return
-    known = find_reports(case, shape.base.head)
-    if known is None:
-        known = frozenset(
-            (each.accused, case.accused, each.attempt, each.evidence)
-            for each in message.accusations
-            if each.fault is FaultKind.WRONG_REPORT
-        )
-    shape.reports = known
-
-
-def find_reports(case: Case, head: Digest) -> frozenset[ReportKey] | None:
-    """The reports in the CHECK set of the record behind a head; None where it is not held."""
-    record = case.find_record(head)
-    try:
-        messages = case.find_set(record.previous, Stage.CHECK, record.sets[-1])
-    except (Unproven, IndexError):
-        return None
-    checks = [(each.sender, case.decode(each)) for each in messages]
-    return frozenset(
-        (sender, report.target, report.attempt, report.gradient)
-        for sender, check in checks
-        if isinstance(check, Check)
-        for report in check.reports
-    )
-
-
-# --- secrets --------------------------------------------------------------------------------------
-
-
-def judge_share(case: Case) -> str:
-    """b_i does not open c_i."""
-    head = case.departure.attempt
-    base = case.find_base(head)
-    share = get_own(case, head, Reveal).share
-    expected = compute_commitment(base.place, case.accused, share)
-    found = get_own(case, head, Commit).commitment
-    require(found != expected, "the share fits the commitment")
-    return f"the share it opened gives the commitment {short(expected)}, it made {short(found)}"
-
-
-def judge_secret(case: Case) -> str:
-    """a_i does not open b_i."""
-    head = case.departure.attempt
-    base = case.find_base(head)
-    secret = get_own(case, head, Check).secret
-    expected = compute_share(base.place, case.accused, secret)
-    found = get_own(case, head, Reveal).share
-    require(found != expected, "the secret fits the share")
-    return f"the secret it opened gives the share {short(expected)}, it opened {short(found)}"
-
-
-def judge_beacon(case: Case) -> str:
-    """r is not that of the shares it echoed."""
-    head = case.departure.attempt
-    expected = case.run_until(head, Stage.PROJECTIONS).attempt.beacon
-    found = get_own(case, head, Projections).beacon
-    require(found != expected, "the beacon is that of the shares")
-    return f"the shares it echoed give the beacon {short(expected)}, it stated {short(found)}"
 
 
 # --- bytes that are no numbers --------------------------------------------------------------------
@@ -215,7 +84,7 @@ def find_usable(case: Case, base: Base, part: int, data: bytes) -> Float32 | Non
 def judge_sum(case: Case) -> str:
     """The projections of its part do not sum to zero, and its CHECK does not say why."""
     head, part = case.departure.attempt, case.departure.part
-    context = case.run_until(head, Stage.CHECK)
+    context = run_until(case, head, Stage.CHECK)
     attempt = context.attempt
     require_part(attempt.base, case.accused, part)
     require(attempt.projected and not attempt.void, "the attempt was void before its sums")
@@ -241,8 +110,8 @@ def judge_sum(case: Case) -> str:
 
 
 def judge_excuse(case: Case, part: int) -> str:
-    """An accusation over the part excuses a failed sum, unless a record that the accused signed
-    itself says that it fell."""
+    """An accusation over the part excuses a failed sum, unless a record says that it fell, at which
+    the accused itself arrived, or most of those who were there."""
     head = case.departure.attempt
     check = get_own(case, head, Check)
     if not any(
@@ -250,31 +119,17 @@ def judge_excuse(case: Case, part: int) -> str:
         for each in check.accusations
     ):
         return ", and it accused nobody over it"
-    for signed in case.own:
-        verdict = case.decode(signed)
-        if isinstance(verdict, Verdict) and says_fallen(case, verdict.record, signed.head):
-            return ", and its accusation over it fell, as a record says that it signed itself"
+    for record in case.records:
+        if case.departure in record.departures and case.is_attested(record):
+            who = "it signed itself" if case.has_signed(record) else "most signed"
+            return f", and its accusation over it fell, as a record says that {who}"
     raise Unproven("the accused gave a reason in its CHECK, and nothing shows that it fell")
-
-
-def says_fallen(case: Case, name: Digest, previous: Digest) -> bool:
-    """Whether a record bans the accused for just this sum."""
-    try:
-        record = case.find_record(name)
-    except Unproven:
-        return False
-    claim = case.departure
-    return record.previous == previous and any(
-        (each.peer, each.fault, each.attempt, each.part)
-        == (claim.peer, claim.fault, claim.attempt, claim.part)
-        for each in record.departures
-    )
 
 
 def judge_average(case: Case) -> str:
     """The full residual of the rows it was given is not zero at the aggregate that it fixed."""
     head, part = case.departure.attempt, case.departure.part
-    context = case.run_until(head, Stage.AGGREGATED)
+    context = run_until(case, head, Stage.AGGREGATED)
     base = context.attempt.base
     require_part(base, case.accused, part)
     result = find_usable(case, base, part, find_own_result(case, head))

@@ -1,51 +1,97 @@
 """What is written down when a peer is banned: enough for a stranger with the run file to judge
 alone.
-
-So that nobody can sign a second story afterwards and frame an honest peer, evidence holds, besides
-the accused's own messages, only messages of sets whose digest the accused itself signed as an echo
-(section 3, first paragraphs). The accused echoed every complete set of an attempt it took part in.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from zpeer.core.adjudicate import get_checks, get_head
 from zpeer.core.bodies import judged_matters
-from zpeer.core.judge import get_commits, is_recomputed
-from zpeer.core.verify import get_result
+from zpeer.core.call import read_view
+from zpeer.core.convict import find_fault, get_culprit
+from zpeer.core.exhibits import (
+    certify,
+    collect_blobs,
+    collect_decided,
+    collect_reports,
+    collect_results,
+    collect_sets,
+    collect_statements,
+    collect_voices,
+    get_attempt,
+    has_fallen,
+    has_invalid,
+    list_way,
+    needs_parameters,
+)
 from zpeer.effects import WriteEvidence
 from zpeer.faults import FaultKind, is_ban
-from zpeer.ids import NOTHING, Digest
+from zpeer.ids import NOTHING
 from zpeer.proofs import Equivocation
-from zpeer.signed import Signed, Stage
+from zpeer.signed import Stage
 
 if TYPE_CHECKING:
     from zpeer.core.context import Context
-    from zpeer.core.state import Attempt
-    from zpeer.ids import PeerId
     from zpeer.proofs import Proof
     from zpeer.record import Departure, Matter, Record
 
-RECOMPUTED = (FaultKind.WRONG_GRADIENT, FaultKind.WRONG_REPORT, FaultKind.CONCEALED_PROJECTION)
+BY_PROOF = (FaultKind.EQUIVOCATION, FaultKind.INVALID_BODY, FaultKind.WRONG_SHARE)
+"""Faults that a proof may prove."""
 
 
 def write_bans(context: Context, record: Record, before: tuple[Matter, ...]) -> None:
     """Write evidence for every ban of a record that has become final; `before`: the matters it
     decided."""
     for departure in record.departures:
-        if is_ban(departure.fault) and has_proof(context, departure):
-            proof = context.attempt.convictions.get(departure.peer)
+        if not is_ban(departure.fault):
+            continue
+        proof = find_proof(context, departure)
+        if proof is not None or has_proof(context, record, departure):
             matter = find_matter(departure, before)
             write_evidence(context, departure, matter=matter, proof=proof)
 
 
-def has_proof(context: Context, departure: Departure) -> bool:
-    """Whether I hold what the ban rests on. Not where others decided it and only showed me the
-    record (`resolve.py`): they write it down."""
+def find_proof(context: Context, departure: Departure) -> Proof | None:
+    """The proof that a ban rests on; None where it rests on sets, bytes or a view."""
+    if departure.fault not in BY_PROOF:
+        return None
+    for proof in list_proofs(context):
+        if find_fault(context, proof) is departure.fault and (
+            get_culprit(proof),
+            get_head(proof),
+        ) == (departure.peer, departure.attempt):
+            return proof
+    return None
+
+
+def list_proofs(context: Context) -> list[Proof]:
+    """Proofs at hand: what the judgement acted on, and what CHECKs and views hold besides. A record
+    that others showed me may act on another proof than I would have."""
+    attempt = context.attempt
+    proofs = [*attempt.convictions.values()]
+    for check in get_checks(context).values():
+        proofs += check.proofs
+    for peer in attempt.base.roster:
+        for signed in attempt.views.get(peer, ()):
+            view = read_view(context, attempt, signed)
+            proofs += view.proofs if view else ()
+    return proofs
+
+
+def has_proof(context: Context, record: Record, departure: Departure) -> bool:
+    """Whether I hold what a ban rests on, if not on a proof. Not where others decided it and only
+    showed me the record (`resolve.py`): they write it down."""
     attempt = context.attempt
     if departure.fault is FaultKind.EQUIVOCATION:
-        return departure.peer in attempt.convictions
-    return not attempt.is_settled or attempt.slow is not None
+        return False
+    if has_fallen(context, departure):
+        return list_way(context, departure) is not None
+    if not record.views:
+        return True
+    if departure.fault is FaultKind.WRONG_SECRET:
+        return departure.peer in attempt.views and Stage.COMMIT in attempt.sets
+    return has_invalid(attempt, (Stage.COMMIT,), departure.peer)
 
 
 def find_matter(departure: Departure, matters: tuple[Matter, ...]) -> Matter | None:
@@ -75,26 +121,26 @@ def write_evidence(
     proof: Proof | None = None,
 ) -> None:
     """Collect what the fault rests on."""
-    if isinstance(proof, Equivocation):
-        write_equivocation(context, departure, proof)
+    if proof is not None:
+        write_proof(context, departure, proof)
         return
-    messages = proof.messages if proof else ()
-    about = matter.accusation.attempt if matter else departure.attempt
-    attempt = get_attempt(context, about)
-    statements = messages or collect_statements(context, departure, matter)
+    attempt = get_attempt(context, matter.accusation.attempt if matter else departure.attempt)
+    statements = collect_statements(context, departure, matter)
     spoken = [get_attempt(context, each.head) for each in statements]
-    attempts = [attempt, *[other for other in spoken[:1] if other is not attempt]]
-    records = [each.base.record for each in attempts if each.base.record]
-    if has_fallen(context, departure):
-        records.append(context.attempt.verdict)
+    decided = collect_decided(context, attempt, departure, matter)
+    records = [each.base.record for each in (attempt, *spoken, *decided)]
+    records += [each.verdict for each in decided]
+    sets = [
+        *collect_reports(context, attempt, departure),
+        *collect_sets(context, attempt),
+        *(certify(each) for each in decided),
+        *collect_voices(context, departure),
+    ]
     context.emit(
         WriteEvidence(
             departure=departure,
-            records=tuple(records),
-            sets=(
-                *collect_reports(context, attempt, departure),
-                *collect_sets(context, attempt),
-            ),
+            records=tuple(record for record in dict.fromkeys(records) if record),
+            sets=tuple(messages for messages in dict.fromkeys(sets) if messages),
             messages=statements,
             statements=(),
             blobs=collect_blobs(context, attempt, departure, matter),
@@ -104,108 +150,20 @@ def write_evidence(
     )
 
 
-def write_equivocation(context: Context, departure: Departure, proof: Equivocation) -> None:
-    """Two signatures say it all."""
+def write_proof(context: Context, departure: Departure, proof: Proof) -> None:
+    """What the accused signed says it all: two signatures, or a body or two and where they
+    belong."""
+    is_pair = isinstance(proof, Equivocation)
+    record = b"" if is_pair else get_attempt(context, get_head(proof)).base.record
     context.emit(
         WriteEvidence(
             departure=departure,
-            records=(),
+            records=(record,) if record else (),
             sets=(),
-            messages=(),
-            statements=(proof.first, proof.second),
+            messages=() if isinstance(proof, Equivocation) else proof.messages,
+            statements=(proof.first, proof.second) if isinstance(proof, Equivocation) else (),
             blobs=(),
             results=(),
             parameters=NOTHING,
         )
-    )
-
-
-def get_attempt(context: Context, head: Digest) -> Attempt:
-    """The attempt on a head that something rests on: it is kept as long as that (`retain.py`)."""
-    attempt = context.find_attempt(head)
-    assert attempt is not None, "what a ban rests on was let go"
-    return attempt
-
-
-def collect_sets(context: Context, attempt: Attempt) -> tuple[tuple[Signed, ...], ...]:
-    """All complete sets of the attempt, in stage order."""
-    return tuple(attempt.members(stage) for stage in context.stages if stage in attempt.sets)
-
-
-def collect_statements(
-    context: Context, departure: Departure, matter: Matter | None
-) -> tuple[Signed, ...]:
-    """The accused's own words outside those sets: a CHECK with a false accusation or a wrong
-    report; its VERDICT on the record that says that its excuse fell."""
-    if departure.fault is FaultKind.WRONG_SECRET and context.attempt.is_settled:
-        return context.attempt.views.get(departure.peer, ())
-    if has_fallen(context, departure):
-        signed = context.attempt.signed(Stage.VERDICT, departure.peer)
-        return (signed,) if signed else ()
-    if matter is None or departure.fault not in (
-        FaultKind.FALSE_ACCUSATION,
-        FaultKind.WRONG_REPORT,
-    ):
-        return ()
-    said = context.state.past[matter.made]
-    if departure.fault is FaultKind.WRONG_REPORT:
-        said = context.state.past[said.base.checked]  # the last CHECK set holds the report
-    return (said.messages[Stage.CHECK][departure.peer],)
-
-
-def has_fallen(context: Context, departure: Departure) -> bool:
-    """Whether a failed sum is paid for only now, since the accusation that excused it fell."""
-    is_late = departure.attempt != context.attempt.base.head
-    return is_late and departure.fault is FaultKind.WRONG_SUM
-
-
-def has_invalid(attempt: Attempt, stages: tuple[Stage, ...], peer: PeerId) -> bool:
-    """Whether the peer's body of one of the stages was not valid."""
-    return any(bytes([stage]) + peer in attempt.invalid for stage in stages)
-
-
-def collect_reports(
-    context: Context, attempt: Attempt, departure: Departure
-) -> tuple[tuple[Signed, ...], ...]:
-    """The CHECK set of the attempt before, whose reports an invalid CHECK may speak of."""
-    before = context.find_attempt(attempt.base.checked)
-    if attempt is not context.attempt or before is None:
-        return ()
-    if not has_invalid(attempt, (Stage.CHECK,), departure.peer):
-        return ()
-    return (before.members(Stage.CHECK),)
-
-
-def collect_blobs(
-    context: Context, attempt: Attempt, departure: Departure, matter: Matter | None
-) -> tuple[Digest, ...]:
-    """Published bytes: the part in question, or every row of an averaging."""
-    if matter is None or is_recomputed(matter.accusation):
-        return ()
-    if departure.fault is FaultKind.WRONG_AVERAGE:
-        commits = get_commits(context, attempt, departure.part)
-        return tuple(blob for blob in commits if blob != NOTHING)
-    return (matter.accusation.evidence,)
-
-
-def collect_results(context: Context, attempt: Attempt, departure: Departure) -> tuple[Digest, ...]:
-    """The aggregate in question; all of them where it matters whether there were any."""
-    late = (Stage.PROJECTIONS, Stage.CHECK)
-    if departure.part >= 0 and departure.part < len(attempt.base.workers):
-        owners = attempt.base.workers[departure.part : departure.part + 1]
-    elif has_invalid(attempt, late, departure.peer):
-        owners = attempt.base.workers
-    else:
-        owners = ()
-    results = (get_result(context, attempt, owner) for owner in owners)
-    return tuple(result for result in results if result is not None)
-
-
-def needs_parameters(matter: Matter | None) -> bool:
-    """Whether a gradient has to be computed again to judge."""
-    if matter is None:
-        return False
-    accusation = matter.accusation
-    return accusation.fault in RECOMPUTED or (
-        accusation.fault is FaultKind.WRONG_PROJECTION and accusation.evidence == NOTHING
     )
