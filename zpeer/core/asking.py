@@ -68,37 +68,40 @@ def ask_about_echoes(context: Context, stage: Stage) -> None:
 def note_ahead(context: Context, peer: PeerId, stage: int) -> None:
     """Remember who is past my stage; if it still is some time later, I ask it."""
     attempt = context.attempt
-    if peer == context.me or stage <= attempt.stage or attempt.ahead.get(peer, 0) >= stage:
+    known = attempt.ahead.get(peer, 0)
+    if peer == context.me or stage <= max(attempt.stage, known):
         return
-    if not is_anybody_ahead(attempt):
-        attempt.ahead_since = context.now
-        attempt.timer = 0.0
     attempt.ahead[peer] = stage
+    if known <= attempt.stage:
+        attempt.ahead_since[peer] = context.now
+        if attempt.timer > context.now:
+            attempt.timer = 0.0
 
 
-def is_anybody_ahead(attempt: Attempt) -> bool:
-    """Whether somebody is past my stage."""
-    return any(stage > attempt.stage for stage in attempt.ahead.values())
-
-
-def find_ask_time(context: Context) -> float | None:
-    """When those ahead of me are asked; None if there are none, or they have been."""
+def list_ahead(context: Context) -> dict[PeerId, float]:
+    """Who is past my stage and not yet asked for it, and when it will be: each by itself, or one
+    that only pretends would keep me from asking the others."""
     attempt = context.attempt
-    if bytes([AHEAD, attempt.stage]) in attempt.asked or not is_anybody_ahead(attempt):
-        return None
-    return attempt.ahead_since + context.genesis.delta / 2
+    wait = context.genesis.delta / 2
+    return {
+        peer: max(since, attempt.entered) + wait
+        for peer, since in attempt.ahead_since.items()
+        if attempt.ahead[peer] > attempt.stage
+        and bytes([AHEAD, attempt.stage]) + peer not in attempt.asked
+    }
 
 
 def ask_ahead(context: Context) -> None:
     """Ask those who are ahead for my stage, once a stage; for VERDICTs who builds on the next
     head."""
     attempt = context.attempt
-    if is_first(attempt, bytes([AHEAD, attempt.stage])):
-        peers = [peer for peer in attempt.base.roster if attempt.ahead.get(peer, 0) > attempt.stage]
-        ask_for_stage(context, peers, attempt.base.head, attempt.stage)
-        beyond = [peer for peer in peers if attempt.ahead[peer] == NEXT_HEAD]
-        if attempt.stage is not context.stages[-1]:
-            ask_for_stage(context, beyond, attempt.base.head, context.stages[-1])
+    due = list_ahead(context)
+    for peer in attempt.base.roster:
+        if peer in due and due[peer] <= context.now:
+            attempt.asked.add(bytes([AHEAD, attempt.stage]) + peer)
+            ask_for_stage(context, (peer,), attempt.base.head, attempt.stage)
+            if attempt.ahead[peer] == NEXT_HEAD and attempt.stage is not context.stages[-1]:
+                ask_for_stage(context, (peer,), attempt.base.head, context.stages[-1])
 
 
 # --- what is missing before a deadline ------------------------------------------------------------

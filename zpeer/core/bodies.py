@@ -115,9 +115,10 @@ def problem_of_row(row: tuple[float, ...], norm: float, part: int, shape: Shape)
     if not 0 <= norm <= norm_max:
         return f"norm {norm} is not a norm"
     pull = shape.weight(norm, shape.base.radii[part]) * norm if shape.weight else norm
-    bounds = shape.direction_norms[part] if shape.direction_norms else (inf,) * len(row)
+    known = shape.direction_norms[part] if shape.direction_norms else ()
+    bounds = [SLACK * bound * pull for bound in known] or [inf] * len(row)
     for value, bound in zip(row, bounds, strict=True):
-        if not isfinite(value) or not abs(value) <= SLACK * bound * pull:
+        if not isfinite(value) or not abs(value) <= bound:
             return f"projection {value} is impossible for norm {norm}"
     return ""
 

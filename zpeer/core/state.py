@@ -113,7 +113,8 @@ class Attempt(msgspec.Struct):
     """(stage, peer): how often a set was shown."""
     ahead: dict[PeerId, int] = {}
     """Latest stage by sender, past mine: who has what I wait for. 7: it builds on the next head."""
-    ahead_since: float = 0.0
+    ahead_since: dict[PeerId, float] = {}
+    """When each of them was first seen past the stage that was mine."""
     timed: set[int] = set()
     """Stages whose duration is measured."""
     views: dict[PeerId, tuple[Signed, ...]] = {}

@@ -26,8 +26,7 @@ from zpeer.core.asking import (
     ask_ahead,
     ask_everybody,
     ask_for_bytes,
-    find_ask_time,
-    is_anybody_ahead,
+    list_ahead,
 )
 from zpeer.core.base import make_first_base, make_next_base
 from zpeer.core.broadcast import compute_set_digest, echoes_mine, is_complete, says_mine
@@ -94,15 +93,19 @@ def enter(context: Context, stage: Stage) -> None:
     attempt.stage = stage
     attempt.entered = context.now
     attempt.timer = 0.0
-    if is_anybody_ahead(attempt):
-        attempt.ahead_since = context.now
 
 
 def advance(context: Context) -> None:
-    """Go as far as what has come in allows."""
+    """Go as far as what has come in allows. What is due by now is done, though the timer itself has
+    not fired yet: else what comes in just before it would put it off."""
     while not context.state.stopped and go_on(context):
         pass
-    if not context.state.stopped:
+    if context.state.stopped:
+        return
+    if 0 < context.attempt.timer <= context.now:
+        on_timer(context)
+        advance(context)
+    else:
         set_timer(context)
 
 
@@ -303,9 +306,7 @@ def find_times(context: Context) -> Iterator[float]:
         yield slow_path.find_close(context, attempt.slow)
         yield slow_path.find_end(context, attempt.slow)
         return
-    asked = find_ask_time(context)
-    if asked is not None:
-        yield asked
+    yield from list_ahead(context).values()
     if stage in WITH_BYTES:
         due = find_bytes_due(context)
         yield due - 2 * delta
@@ -325,9 +326,7 @@ def on_timer(context: Context) -> None:
     if attempt.slow is not None or is_concluding(context):
         ask_again(context)
         return
-    asked = find_ask_time(context)
-    if asked is not None and now >= asked:
-        ask_ahead(context)
+    ask_ahead(context)
     is_unsaid = stage in WITH_BYTES and stage not in attempt.sent
     if is_unsaid and now >= find_bytes_due(context) - 2 * delta:
         ask_for_bytes(context)
