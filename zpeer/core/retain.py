@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from zpeer.core.context import Context
+    from zpeer.core.state import Base
     from zpeer.ids import Digest
     from zpeer.record import Matter, Record
 
@@ -34,8 +35,9 @@ def retain(context: Context, record: Record) -> None:
     state.past[head] = attempt
     state.order.append(head)
     state.known_heads = [*state.known_heads, head][-HEADS_REMEMBERED:]
-    rests = get_rests(record) | {d.attempt for d in attempt.base.draws}
-    rests |= {m.accusation.attempt for m in attempt.base.matters}
+    rests = get_rests(record) | get_rests(attempt.base)
+    if record.checked in state.past:  # void attempts without a CHECK set may have followed it
+        rests |= get_rests(state.past[record.checked].base)
     said = find_where_said(context, (*attempt.base.matters, *record.matters))
     said |= {record.checked, attempt.base.checked}
     state.proofs = {peer: p for peer, p in state.proofs.items() if peer in record.roster}
@@ -45,10 +47,10 @@ def retain(context: Context, record: Record) -> None:
     release(context, record, rests)
 
 
-def get_rests(record: Record) -> set[Digest]:
+def get_rests(after: Record | Base) -> set[Digest]:
     """Attempts that something open rests on."""
-    return {draw.attempt for draw in record.draws} | {
-        matter.accusation.attempt for matter in record.matters
+    return {draw.attempt for draw in after.draws} | {
+        matter.accusation.attempt for matter in after.matters
     }
 
 
