@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import msgspec
 
+from tests.core.pieces import closed_of, commit_of, prove, view_of, witness
 from tests.core.plain import Clip, make_genesis, peer
 from zpeer.core.base import make_first_base
 from zpeer.core.context import encode
-from zpeer.core.state import Attempt, State
+from zpeer.core.state import Attempt, EarlyChain, SlowPath, State
 from zpeer.faults import FaultKind
 from zpeer.ids import digest
+from zpeer.proofs import Misdeed
 from zpeer.record import Departure
 from zpeer.signed import Signed, Stage
 
@@ -19,7 +21,7 @@ def make_attempt() -> Attempt:
     return Attempt(base=make_first_base(make_genesis(3), Clip()))
 
 
-def test_attempts_share_nothing() -> None:
+def test_attempts_and_states_share_nothing() -> None:
     one, other = make_attempt(), make_attempt()
     one.messages[Stage.COMMIT] = {}
     one.requested.add("secret")
@@ -27,6 +29,10 @@ def test_attempts_share_nothing() -> None:
     assert not other.messages
     assert not other.requested
     assert not other.departures
+    assert other == make_attempt()
+    state = State()
+    state.durations[0] = 9.0
+    assert State().durations == [0.0] * 6
 
 
 def test_the_members_of_a_stage_stand_in_roster_order() -> None:
@@ -52,6 +58,34 @@ def test_a_peer_departs_once_for_its_first_fault() -> None:
     ]
     assert attempt.is_departing(peer(2))
     assert not attempt.is_departing(peer(0))
+
+
+def test_an_attempt_in_the_slow_path_comes_back_byte_for_byte() -> None:
+    attempt = make_attempt()
+    head = attempt.base.head
+    view, closed = view_of(1, head, claims=(peer(2),)), closed_of(1, head, digest("views"))
+    two = prove(commit_of(2, head), commit_of(2, head, 1))
+    attempt.views[peer(1)] = (view, view_of(1, head))
+    attempt.chains[view.body] = (witness(2, view), witness(0, view))
+    attempt.slow = SlowPath(
+        joined=1.5,
+        closed=(view.body,),
+        carrier=closed,
+        voices=(witness(2, closed),),
+        agreed=(view,),
+    )
+    attempt.candidates[digest("record")] = b"a record"
+    attempt.convictions[peer(2)] = two
+    attempt.ahead[peer(1)] = 7
+    attempt.answered[b"mark"] = 2
+    state = State(
+        attempt=attempt,
+        proofs={peer(2): two, peer(0): Misdeed((commit_of(0, head),))},
+        early_chains={peer(1): (EarlyChain(view, (witness(2, view),)),)},
+    )
+    again = msgspec.msgpack.decode(encode(state), type=State)
+    assert again == state
+    assert encode(again) == encode(state)
 
 
 def test_the_encoding_does_not_depend_on_the_order_of_insertion() -> None:
