@@ -9,7 +9,7 @@ from zpeer.core.broadcast import SLOTS, note_duration, put, read
 from zpeer.core.convict import find_fault, get_culprit, note_proof
 from zpeer.core.early import keep_early, keep_early_chain, take_arrival
 from zpeer.core.proofs import write_evidence
-from zpeer.core.resolve import is_concluding, take_candidate, take_set
+from zpeer.core.resolve import is_concluding, keep_shown, take_candidate
 from zpeer.core.slow_path import call_with_proof, take_chain, take_view
 from zpeer.effects import SendProof
 from zpeer.faults import FaultKind
@@ -86,8 +86,7 @@ def on_set_received(context: Context, event: SetReceived) -> None:
     """Look in another's set for a signer with two bodies; take what I lack."""
     if event.head != context.attempt.base.head:
         return
-    if take_set(context, event.stage, event.messages):
-        return
+    keep_shown(context, event.peer, event.stage, event.messages)
     for signed in event.messages:
         if (signed.head, signed.stage) == (event.head, event.stage):
             on_message(context, signed)

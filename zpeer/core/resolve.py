@@ -29,6 +29,7 @@ from zpeer.core.faulty import get_valid, judge_bodies, note
 from zpeer.core.mprng import compute_commitment, compute_secret_beacon, compute_share
 from zpeer.core.slow_path import name_views
 from zpeer.core.verdict import get_outcome, make_record
+from zpeer.effects import SendSet
 from zpeer.faults import FaultKind
 from zpeer.ids import NOTHING
 from zpeer.messages import Commit, Decided
@@ -165,12 +166,42 @@ def ask_for_outcome(context: Context) -> None:
         ask_for_stage(context, context.others, head, stage)
 
 
+# --- sets that others show ------------------------------------------------------------------------
+
+
+def keep_shown(context: Context, peer: PeerId, stage: Stage, messages: tuple[Signed, ...]) -> None:
+    """Keep a whole set that somebody shows of an attempt that is stuck, for the outcome may rest on
+    it: one of a stage and peer."""
+    attempt = context.attempt
+    is_stuck = attempt.slow is not None or is_concluding(context)
+    if is_stuck and stage in (Stage.COMMIT, Stage.CHECK) and peer in attempt.base.roster:
+        attempt.shown[bytes([stage]) + peer] = messages
+
+
+def take_shown(context: Context) -> bool:
+    """Take the next shown set instead of mine, if it may help; whether one was."""
+    shown = context.attempt.shown
+    return any(take_set(context, Stage(key[0]), shown.pop(key)) for key in sorted(shown))
+
+
+def show_basis(context: Context, record: Record) -> None:
+    """Show the set that a record rests on to those who lacked it when they joined: who had to ask
+    for it would go on later than the others, and later again after the next call."""
+    attempt = context.attempt
+    stage = Stage.COMMIT if record.views else Stage.CHECK
+    if stage not in attempt.sets:
+        return
+    for peer, view in get_single_views(context).items():
+        has = view.commits == record.sets[0] if record.views else view.record == record.head
+        if peer != context.me and not has:
+            head, messages = attempt.base.head, attempt.members(stage)
+            context.emit(SendSet(to=peer, head=head, stage=stage, messages=messages))
+
+
 def take_set(context: Context, stage: Stage, messages: tuple[Signed, ...]) -> bool:
-    """Take a whole set instead of mine, if an outcome may rest on it; whether it was."""
+    """Take a set instead of mine, if it is whole and the outcome may rest on it; whether it was."""
     attempt = context.attempt
     roster = attempt.base.roster
-    if stage not in (Stage.COMMIT, Stage.CHECK) or not is_concluding(context):
-        return False
     here = {signed.sender: signed for signed in messages if signed.stage is stage}
     if set(here) != set(roster) or any(s.head != attempt.base.head for s in messages):
         return False
@@ -186,22 +217,24 @@ def take_commits(context: Context, here: dict[PeerId, Signed], digest: Digest) -
     shown = [msgspec.msgpack.decode(each, type=Record) for each in attempt.candidates.values()]
     named = {record.sets[0] for record in shown if record.sets}
     named.add(find_named_commits(context, get_single_views(context)))
-    if digest in named:
+    is_news = digest in named and attempt.sets.get(Stage.COMMIT) != digest
+    if is_news:
         attempt.messages[Stage.COMMIT] = here
         attempt.sets[Stage.COMMIT] = digest
-    return digest in named
+    return is_news
 
 
 def take_checks(context: Context, here: dict[PeerId, Signed], digest: Digest) -> bool:
     """Judge by this CHECK set, where mine did not lead to the record that is decided."""
     attempt = context.attempt
     is_due = find_wanted(context) is not None and attempt.stage >= Stage.CHECK
-    if not is_due or attempt.sets.get(Stage.CHECK) == digest:
+    if not is_due or digest in (*attempt.refused, attempt.sets.get(Stage.CHECK)):
         return False
     if Stage.CHECK in attempt.sets:
         attempt.departures = attempt.departures[: attempt.departures_before_check]
         mark = bytes([Stage.CHECK])
         attempt.invalid = {each for each in attempt.invalid if not each.startswith(mark)}
+        attempt.refused.add(attempt.sets[Stage.CHECK])
     attempt.messages[Stage.CHECK] = here
     attempt.sets = {s: d for s, d in attempt.sets.items() if s < Stage.CHECK}
     attempt.stage = Stage.CHECK

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from zpeer.core.asking import show_outcome
 from zpeer.core.broadcast import faulty_max, read
 from zpeer.core.call import compose_view, describe_waiting, find_claims, read_view
 from zpeer.core.convict import note_proof
@@ -48,7 +49,8 @@ VIEWS_MAX = 2
 
 
 def join(context: Context, claims: tuple[PeerId, ...], why: str) -> None:
-    """Sign my view, and pass on those I hold."""
+    """Sign my view, and pass on those I hold; and show all how the attempt before ended, or who has
+    yet to learn that joins so late that its view is not taken."""
     attempt = context.attempt
     attempt.slow = SlowPath(joined=context.now)
     attempt.timer = 0.0
@@ -56,6 +58,9 @@ def join(context: Context, claims: tuple[PeerId, ...], why: str) -> None:
     context.broadcast(Stage.VIEW, compose_view(context, claims))
     for signed in list_views(attempt):
         pass_on(context, signed)
+    for before in context.state.order[-1:]:
+        for peer in context.others:
+            show_outcome(context, context.state.past[before], peer)
 
 
 def call_late(context: Context) -> None:

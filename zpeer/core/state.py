@@ -127,6 +127,10 @@ class Attempt(msgspec.Struct):
     """How often I have asked for what the outcome of the slow path rests on."""
     tried: float = 0.0
     """When I last did."""
+    shown: dict[bytes, tuple[Signed, ...]] = {}
+    """Sets that others showed while the attempt was stuck, by stage and who did (`resolve.py`)."""
+    refused: set[Digest] = set()
+    """CHECK sets that did not lead to the record that is decided."""
     candidates: dict[Digest, bytes] = {}
     """Encoded records by head that somebody says the slow path led to."""
     convictions: dict[PeerId, Proof] = {}

@@ -43,6 +43,8 @@ from zpeer.core.resolve import (
     find_outcome,
     is_concluding,
     is_cut_off,
+    show_basis,
+    take_shown,
 )
 from zpeer.core.retain import retain
 from zpeer.core.reveal import RevealStage
@@ -215,21 +217,28 @@ def conclude(context: Context) -> bool:
     if record is not None:
         settle(context, record)
         return True
-    if attempt.tries == 0:
+    if follow(context):
+        return True
+    if attempt.tries == 0 and not awaits_myself(context):
         ask_for_outcome(context)
-    return follow(context)
+    return False
+
+
+def awaits_myself(context: Context) -> bool:
+    """Whether nobody but I is awaited: for the parameters after the record."""
+    return context.attempt.stage is Stage.VERDICT and bool(VerdictStage.awaited(context))
 
 
 def follow(context: Context) -> bool:
     """Arrive at the record that others decided, saying nothing any more: by the CHECK set behind
-    it."""
+    it, mine or one that was shown to me."""
     attempt = context.attempt
     if attempt.stage is Stage.CHECK and is_complete(context, Stage.CHECK):
         pass_stage(context)
         return True
     if attempt.stage is Stage.VERDICT and not attempt.verdict:
         return VerdictStage.compose(context) is not None
-    return False
+    return take_shown(context)
 
 
 def settle(context: Context, record: Record) -> None:
@@ -237,6 +246,7 @@ def settle(context: Context, record: Record) -> None:
     attempt = context.attempt
     attempt.is_settled = True
     context.broadcast(Stage.DECIDED, Decided(record.head))
+    show_basis(context, record)
     decide(context, record)
 
 
@@ -343,8 +353,8 @@ def ask_again(context: Context) -> None:
     attempt = context.attempt
     if not is_concluding(context):
         return
-    if VerdictStage.awaited(context) and attempt.stage is Stage.VERDICT:
-        attempt.tried = context.now  # nobody but I is awaited
+    if awaits_myself(context):
+        attempt.tried = context.now
     elif attempt.tries >= TRIES_MAX:
         stop_cut_off(context, "what the others decided rests on messages that nobody shows me")
     elif context.now >= attempt.tried + ASK_EVERY * context.genesis.delta:
