@@ -5,13 +5,13 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
 from plugins.attacks._accuse import accuse, accuse_over_my_part
 from plugins.attacks.wrong_sum import WrongSum
-from tests.swarm import Softmax, make_swarm
+from tests.swarm import Softmax, make_shared, names
 from zpeer import effects as fx
 from zpeer.attacker import HonestAttack
 from zpeer.case import Court
@@ -20,6 +20,10 @@ from zpeer.faults import FaultKind
 from zpeer.ids import PeerId, digest
 from zpeer.messages import Accusation, Check
 from zpeer.plugins import load_plugins
+from zpeer.relays import Chain
+from zpeer.signed import Signed
+from zpeer.simulation import LocalSwarm
+from zpeer.wire import decode_control
 
 if TYPE_CHECKING:
     from zpeer.conduct import Outgoing
@@ -27,9 +31,11 @@ if TYPE_CHECKING:
     from zpeer.interfaces import Attack, AttackContext, Float32
     from zpeer.messages import Message
     from zpeer.parameters import ParameterFiles
-    from zpeer.simulation import LocalSwarm
+    from zpeer.record import Record
 
 replace = msgspec.structs.replace
+PEERS = 7
+STEPS = 8
 
 
 class UnpublishedShield(WrongSum):
@@ -56,7 +62,7 @@ class InventedReport(HonestAttack):
     """Accuses a report on itself that nobody made."""
 
     def message(self, context: AttackContext, message: Message) -> Message | bytes:
-        if not isinstance(message, Check) or context.step != 2:
+        if not isinstance(message, Check) or not context.step:
             return message
         invented = Accusation(
             FaultKind.WRONG_REPORT,
@@ -73,13 +79,40 @@ def is_first(context: AttackContext) -> bool:
     return context.me == context.colluders[0] != context.colluders[-1]
 
 
+class Overheard(LocalSwarm):
+    """A swarm in which somebody keeps all that goes over the wires."""
+
+    def __init__(self, *args: Any, **rest: Any) -> None:
+        self.frames: dict[bytes, None] = {}
+        self.tensors: dict[bytes, None] = {}
+        super().__init__(*args, **rest)
+
+    def push(self, to: PeerId, sender: PeerId, header: bytes, data: bytes) -> None:
+        (self.tensors if header else self.frames)[data] = None
+        super().push(to, sender, header, data)
+
+    def list_words(self) -> tuple[Signed, ...]:
+        """Everything that anybody signed, alone or in a chain of witnesses."""
+        words: dict[Signed, None] = {}
+        for frame in self.frames:
+            said = decode_control(frame, self.shared.limits)
+            if isinstance(said, Signed):
+                words[said] = None
+            elif isinstance(said, Chain):
+                words.update(dict.fromkeys((said.view, *said.witnesses)))
+        return tuple(words)
+
+
 class Verified(NamedTuple):
     """A run with a cheat, the evidence of one honest peer, and a court of that run."""
 
-    swarm: LocalSwarm
+    swarm: Overheard
     evidence: tuple[Evidence, ...]
     court: Court
     honest: tuple[PeerId, ...]
+    records: tuple[Record, ...]
+    written: tuple[tuple[Evidence, ...], ...]
+    """By each honest peer."""
 
 
 CHEATS: dict[str, tuple[tuple[int, ...], dict[str, object]]] = {
@@ -102,8 +135,13 @@ CHEATS: dict[str, tuple[tuple[int, ...], dict[str, object]]] = {
 """At least one for every fault that is a ban."""
 
 
-def run_attacks(attacks: dict[int, Attack]) -> Verified:
-    swarm = make_swarm(Path(mkdtemp()), attacks, peers=7, steps=8)
+def run_attacks(attacks: dict[int, Attack], **changes: object) -> Verified:
+    swarm = Overheard(
+        make_shared(PEERS, STEPS, **changes),  # type: ignore[arg-type]
+        Softmax(),
+        Path(mkdtemp()),
+        attacks={names(PEERS)[place]: attack for place, attack in attacks.items()},
+    )
     genesis = swarm.shared.genesis
     witness = 0
     files = swarm.peers[genesis.peers[witness]].files
@@ -121,12 +159,14 @@ def run_attacks(attacks: dict[int, Attack]) -> Verified:
         swarm._signatures.verify,
         gradient,
     )
-    evidence = tuple(read_evidence(path) for path in results[witness].evidence)
+    written = tuple(
+        tuple(map(read_evidence, result.evidence)) for result in results if result.honest
+    )
     honest = tuple(
         peer for peer, result in zip(genesis.peers, results, strict=True) if result.honest
     )
-    assert evidence, "the cheat was not caught"
-    return Verified(swarm, evidence, court, honest)
+    assert written[witness], "the cheat was not caught"
+    return Verified(swarm, written[witness], court, honest, results[witness].records, written)
 
 
 def keep_parameters(files: ParameterFiles) -> None:

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 ReportKey = tuple["PeerId", "PeerId", "Digest", "Digest"]
 PAIR = 2
-DIRECTION_NORM_MAX = 1e300
-"""Longer than any direction: where the beacon is not known, a projection on it may be as large."""
 
 
 # --- two bodies, invalid bodies -------------------------------------------------------------------
@@ -80,14 +78,12 @@ def find_lasting_problem(case: Case, base: Base, signed: Signed, message: Messag
     if isinstance(message, Check):
         return ""
     layout = case.layout(base)
-    count = case.genesis.directions
     shapes = [
         Shape(
             base,
             void=void,
-            directions=count,
+            directions=case.genesis.directions,
             lengths=tuple(layout.length(part) for part in range(layout.parts)),
-            direction_norms=((DIRECTION_NORM_MAX,) * count,) * layout.parts,
             weight=case.court.aggregator.weight,
         )
         for void in (False, True)
