@@ -18,12 +18,12 @@ from zpeer.case import Court
 from zpeer.evidence import Evidence, read_evidence
 from zpeer.faults import FaultKind
 from zpeer.ids import PeerId, digest
-from zpeer.messages import Accusation, Check
+from zpeer.messages import Accusation, Check, stage_of
 from zpeer.plugins import load_plugins
 from zpeer.relays import Chain
-from zpeer.signed import Signed
-from zpeer.simulation import LocalSwarm
-from zpeer.wire import decode_control
+from zpeer.signed import Signed, Stage, body_digest
+from zpeer.simulation import LocalSwarm, Signatures
+from zpeer.wire import decode_control, decode_payload, encode_payload
 
 if TYPE_CHECKING:
     from zpeer.conduct import Outgoing
@@ -190,3 +190,17 @@ def run_cheat(name: str) -> Verified:
 def first_of(name: str, fault: FaultKind) -> tuple[Evidence, Verified]:
     verified = run_cheat(name)
     return next(each for each in verified.evidence if each.departure.fault is fault), verified
+
+
+def sign(peer: PeerId, head: Digest, message: Message) -> Signed:
+    """What a peer would have signed."""
+    return sign_bytes(peer, head, stage_of(message), encode_payload(message))
+
+
+def sign_bytes(peer: PeerId, head: Digest, stage: Stage, payload: bytes) -> Signed:
+    body = body_digest(stage, head, peer, payload)
+    return Signed(stage, head, peer, payload, Signatures.sign(peer, body))
+
+
+def read(verified: Verified, signed: Signed) -> Message:
+    return decode_payload(signed.stage, signed.payload, verified.swarm.shared.limits)
