@@ -67,7 +67,10 @@ class Core:
     ) -> Core:
         """A core that goes on from a snapshot; raises msgspec.ValidationError or DecodeError."""
         core = cls(genesis, me, aggregator=aggregator, policy=policy, limits=limits, verify=verify)
-        core._context.state = msgspec.msgpack.decode(snapshot, type=State)
+        state = msgspec.msgpack.decode(snapshot, type=State)
+        if state.attempt is not None:  # the last attempt of a core that stopped is a past one, too
+            state.attempt = state.past.get(state.attempt.base.head, state.attempt)
+        core._context.state = state
         return core
 
     def snapshot(self) -> bytes:
