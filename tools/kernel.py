@@ -10,8 +10,12 @@ import ctypes
 import os
 import socket
 import struct
+import sys
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 PIDFD_OPEN, PIDFD_GETFD = 434, 438
 """System calls, the same number on every architecture."""
@@ -19,6 +23,8 @@ TCP_INFO_BYTES = 300
 BYTES_SENT_AT = 200
 """Offset of tcpi_bytes_sent: data bytes, retransmitted ones included."""
 NANO = 1_000_000_000
+INODE_AT = 9
+"""Field of a line of /proc/net/tcp."""
 PEER_DEPTH = 2
 """This process, its nursery, the peers."""
 
@@ -113,10 +119,28 @@ def tcp_bytes_sent(pid: int) -> int:
         os.close(process)
 
 
-def open_sockets(pid: int) -> dict[str, int]:
-    """A file descriptor for every socket of a process: one may have several."""
+def find_socket_owners(pids: Iterable[int]) -> dict[tuple[str, int], int]:
+    """The processes, of these, that hold IPv4 TCP sockets, by the sockets' own addresses."""
+    owners = {name: pid for pid in pids for name in open_sockets(pid)}
     found = {}
-    for entry in Path(f"/proc/{pid}/fd").iterdir():
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        fields = line.split()
+        owner = owners.get(f"socket:[{fields[INODE_AT]}]")
+        if owner is not None:
+            host, _, port = fields[1].partition(":")
+            plain = socket.inet_ntoa(int(host, 16).to_bytes(4, sys.byteorder))
+            found[plain, int(port, 16)] = owner
+    return found
+
+
+def open_sockets(pid: int) -> dict[str, int]:
+    """A file descriptor for every socket of a process: one may have several; none if it is gone."""
+    found = {}
+    try:
+        entries = list(Path(f"/proc/{pid}/fd").iterdir())
+    except OSError:
+        return {}
+    for entry in entries:
         try:
             target = str(entry.readlink())
         except OSError:
