@@ -135,12 +135,13 @@ CHEATS: dict[str, tuple[tuple[int, ...], dict[str, object]]] = {
 """At least one for every fault that is a ban."""
 
 
-def run_attacks(attacks: dict[int, Attack], **changes: object) -> Verified:
+def run_attacks(attacks: dict[int, Attack], seed: int = 0, **changes: object) -> Verified:
     swarm = Overheard(
         make_shared(PEERS, STEPS, **changes),  # type: ignore[arg-type]
         Softmax(),
         Path(mkdtemp()),
         attacks={names(PEERS)[place]: attack for place, attack in attacks.items()},
+        seed=seed,
     )
     genesis = swarm.shared.genesis
     witness = 0
@@ -165,7 +166,6 @@ def run_attacks(attacks: dict[int, Attack], **changes: object) -> Verified:
     honest = tuple(
         peer for peer, result in zip(genesis.peers, results, strict=True) if result.honest
     )
-    assert written[witness], "the cheat was not caught"
     return Verified(swarm, written[witness], court, honest, results[witness].records, written)
 
 
@@ -184,7 +184,9 @@ def run_cheat(name: str) -> Verified:
     places, parameters = CHEATS[name]
     plugins = load_plugins()
     attacks = {place: plugins.build("attack", name, parameters) for place in places}
-    return run_attacks(attacks)  # type: ignore[arg-type]
+    verified = run_attacks(attacks)  # type: ignore[arg-type]
+    assert verified.evidence, "the cheat was not caught"
+    return verified
 
 
 def first_of(name: str, fault: FaultKind) -> tuple[Evidence, Verified]:
