@@ -258,7 +258,14 @@ class ControlPlane:
         return sum(guard.check() for guard in guards)
 
     def mend(self, now: float) -> list[Drop]:
-        """Reach again for peers whose connection was given up; whose just was."""
+        """Reach again for peers whose connection was given up; whose just was.
+
+        Where one broke a beat waits in the socket for the next: it is what the other side needs to
+        send all that was lost once more, and must not be a second late.
+        """
+        for peer, link in self.links.items():
+            if link.mending.take_break():
+                self.beat(peer)
         turns = [
             link.mending.turn(now, partial(self._connect_again, peer))
             for peer, link in self.links.items()

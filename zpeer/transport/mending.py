@@ -56,6 +56,7 @@ class Mending:
         self._what = what
         self._limit_bytes = limit_bytes
         self._is_greeted = False
+        self._is_broken = False
         self._quiet_checks: int | None = None
         self._wait_s = 0.0
         self._noticed = float("-inf")
@@ -70,11 +71,17 @@ class Mending:
         """Take one of the monitor's EVENTS."""
         if event & zmq.EVENT_DISCONNECTED:
             self._quiet_checks = 0
+            self._is_broken = True
         elif event & ATTEMPTS:
             self._quiet_checks = self._due = None
             self._is_greeted = False
         elif event & zmq.EVENT_HANDSHAKE_SUCCEEDED:
             self._is_greeted = True
+
+    def take_break(self) -> bool:
+        """Whether the connection has broken since this was asked last."""
+        broken, self._is_broken = self._is_broken, False
+        return broken
 
     def turn(self, now: float, again: Callable[[], None]) -> Drop | None:
         """Call `again` when it is time; a Drop, once, for what was given up after its handshake."""
