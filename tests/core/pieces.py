@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from tests.core.lies import attempt_of, decode
-from tests.core.plain import peer, sign
+from tests.core.plain import ByHash, peer, sign, verify
 from tests.core.toy import Ring, Tamper, Toy
 from zpeer import effects as fx
 from zpeer import events as ev
-from zpeer.ids import NOTHING, Digest, digest
+from zpeer.ids import NOTHING, Digest, PeerId, digest
 from zpeer.messages import Closed, Commit, Decided, Message, View, stage_of
 from zpeer.proofs import Equivocation
 from zpeer.signed import Signed, Stage
-from zpeer.wire import encode_payload
+from zpeer.wire import WireLimits, encode_payload
 
 if TYPE_CHECKING:
     from zpeer.core.context import Context
@@ -61,6 +61,19 @@ def make_context(n: int = 4, **changes: Any) -> Context:
     context = started(n, **changes).toys[peer(0)].core._context
     context.effects = []
     return context
+
+
+def fresh(ring: Ring, me: PeerId) -> dict[str, Any]:
+    """What a core of that ring is made with."""
+    genesis = ring.genesis
+    return {
+        "genesis": genesis,
+        "me": me,
+        "aggregator": ring.toys[me].clip,
+        "policy": ByHash(),
+        "limits": WireLimits(len(genesis.peers), genesis.directions),
+        "verify": verify,
+    }
 
 
 def finish(ring: Ring) -> None:
