@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from zpeer.core.faulty import get_valid, judge_bodies
+from zpeer.core.timing import note_missing, note_word
 from zpeer.effects import AggregatePart, SendResult
 from zpeer.ids import NOTHING, Digest
 from zpeer.messages import Aggregated, Commit
@@ -70,7 +71,11 @@ class AggregatedStage:
         attempt = context.attempt
         base = attempt.base
         part = base.part_of(context.me)
-        if part < 0 or attempt.void or find_missing_parts(context):
+        if part < 0 or attempt.void:
+            return
+        missing = find_missing_parts(context)
+        note_missing(context, len(missing))
+        if missing:
             return
         rows = get_rows(context)
         radius = base.radii[part]
@@ -89,6 +94,7 @@ class AggregatedStage:
     @staticmethod
     def on_sent(context: Context) -> None:
         """RESULTs may travel while REVEAL runs."""
+        note_word(context)
         if context.attempt.own_result is not None:
             context.emit(SendResult(head=context.attempt.base.head, to=context.others))
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from zpeer.core.draw import validators_in_force
 from zpeer.errors import WireError
 from zpeer.ids import Digest, digest_of_set
 from zpeer.messages import Closed, Commit, Verdict
@@ -62,28 +61,6 @@ def read(context: Context, signed: Signed) -> Message | None:
         return context.decode(signed)
     except WireError:
         return None
-
-
-def note_duration(context: Context, stage: Stage) -> None:
-    """Time until the (n-f)-th message of the stage: only honest peers can make it long
-    (section 3).
-
-    Of first attempts alone: a repeated one needs no new gradient, and a void one has little to say.
-    """
-    attempt = context.attempt
-    if attempt.base.attempt or stage is not attempt.stage or stage in attempt.timed:
-        return
-    n = len(attempt.base.roster)
-    needed = n - byzantine_max(n, validators_in_force(context.genesis.validators, n))
-    if len(attempt.messages[stage]) >= needed:
-        attempt.timed.add(stage)
-        place = STEP_STAGES.index(stage)
-        context.state.durations[place] = max(0.0, context.now - attempt.entered)
-
-
-def byzantine_max(peers: int, validators: int) -> int:
-    """f: fewer than half of the workers even when every validator drawn is honest (section 1)."""
-    return max(0, -(-(peers - validators) // 2) - 1)
 
 
 def faulty_max(peers: int) -> int:

@@ -26,6 +26,7 @@ from zpeer.core.judge import (
 from zpeer.core.mprng import compute_secret_beacon, compute_share
 from zpeer.core.reveal import get_share
 from zpeer.core.thresholds import ACCUSED, BLAMED, distance
+from zpeer.core.timing import note_duration
 from zpeer.core.verify import get_stated
 from zpeer.effects import SendBlob
 from zpeer.faults import FaultKind
@@ -62,6 +63,7 @@ class CheckStage:
         attempt = context.attempt
         if not are_recomputed(context):
             return None
+        note_duration(context, context.now - attempt.entered)
         late = context.now >= find_bytes_end(context)
         findings = [find(context, m, late=late) for m in judged_matters(attempt.base.matters)]
         found = tuple(finding for finding in findings if finding is not None)

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from zpeer.core.asking import NEXT_HEAD, ask_about_echo, note_ahead, show_outcome
-from zpeer.core.broadcast import SLOTS, note_duration, put, read
+from zpeer.core.asking import (
+    NEXT_HEAD,
+    ask_about_echo,
+    note_ahead,
+    show_departed,
+    show_outcome,
+)
+from zpeer.core.broadcast import SLOTS, put, read
 from zpeer.core.convict import find_fault, get_culprit, note_proof
 from zpeer.core.early import keep_early, keep_early_chain, take_arrival
 from zpeer.core.proofs import write_evidence
 from zpeer.core.resolve import is_concluding, keep_shown, take_candidate
 from zpeer.core.slow_path import call_with_proof, take_chain, take_view
+from zpeer.core.timing import note_message
 from zpeer.effects import SendProof
 from zpeer.faults import FaultKind
 from zpeer.proofs import Equivocation, Misdeed, Proof
@@ -46,7 +53,7 @@ def take_message(context: Context, attempt: Attempt, signed: Signed) -> None:
     if proof is not None:
         convict(context, proof)
     elif signed.stage in context.stages:
-        note_duration(context, signed.stage)
+        note_message(context, signed.stage)
         note_ahead(context, signed.sender, signed.stage)
         ask_about_echo(context, signed)
 
@@ -69,6 +76,7 @@ def on_past(context: Context, past: Attempt, signed: Signed) -> None:
     belongs to the certificate."""
     if signed.stage is Stage.DECIDED:
         past.messages.setdefault(Stage.DECIDED, {}).setdefault(signed.sender, signed)
+        show_departed(context, past)
     held = past.views.get(signed.sender, ())
     if signed.stage is Stage.VIEW and len(held) < 2 and signed not in held:  # noqa: PLR2004
         past.views[signed.sender] = (*held, signed)

@@ -116,7 +116,11 @@ class Attempt(msgspec.Struct):
     ahead_since: dict[PeerId, float] = {}
     """When each of them was first seen past the stage that was mine."""
     timed: set[int] = set()
-    """Stages whose duration is measured."""
+    """Stages whose duration is measured (`timing.py`)."""
+    mostly_in: dict[int, float] = {}
+    """By stage, when the bytes that my word rests on were in but for those of f."""
+    all_in: dict[int, float] = {}
+    """When all were."""
     views: dict[PeerId, tuple[Signed, ...]] = {}
     """Valid VIEWs by origin: the first two."""
     chains: dict[Digest, tuple[Signed, ...]] = {}

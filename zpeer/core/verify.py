@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from zpeer.core.aggregate import get_rows
 from zpeer.core.faulty import get_valid, judge_bodies, note
 from zpeer.core.thresholds import compute_sum_tolerance, sum_fails
+from zpeer.core.timing import note_missing, note_word
 from zpeer.effects import Project
 from zpeer.events import Scalars
 from zpeer.faults import FaultKind
@@ -88,7 +89,9 @@ class ProjectionsStage:
         too."""
         attempt = context.attempt
         base = attempt.base
-        if find_missing_results(context):
+        missing = find_missing_results(context)
+        note_missing(context, len(missing))
+        if missing:
             return
         if not attempt.results_judged:
             judge_results(context)
@@ -116,6 +119,7 @@ class ProjectionsStage:
     @staticmethod
     def on_sent(context: Context) -> None:
         """Nothing follows it."""
+        note_word(context)
 
     @staticmethod
     def on_set(context: Context) -> None:
