@@ -15,16 +15,21 @@ from zpeer.crypto import Verifier
 from zpeer.errors import EvidenceError
 from zpeer.evidence import MAGIC, encode_evidence, read_evidence
 from zpeer.evidence_cli import NOT_PROVEN, PROVEN, verify_file
+from zpeer.faults import FaultKind, is_ban
 from zpeer.identity import load_private
+from zpeer.ids import NOTHING, digest_bytes
 from zpeer.initialise import init_local
 from zpeer.inspect import inspect_file
 from zpeer.plugins import Kind, load_plugins
 from zpeer.preparation import make_ingredients
+from zpeer.record import Departure
+from zpeer.signed import Signed, Stage
 from zpeer.simulation import LocalSwarm, RealSignatures
 from zpeer.trainer import make_trainer
 
 if TYPE_CHECKING:
     from zpeer.interfaces import Task
+    from zpeer.signed import Statement
 
 pytestmark = pytest.mark.simulation
 
@@ -53,7 +58,7 @@ def banned(tmp_path_factory: pytest.TempPathFactory) -> Banned:
         {key.public.peer: key for key in keys}, Verifier(key.public for key in keys)
     )
     swarm = LocalSwarm(
-        make_ingredients(run, plugins, 60.0),
+        make_ingredients(run, plugins),
         trainer,
         tmp_path_factory.mktemp("state"),
         attacks={"peer-3": SignFlip()},
@@ -111,6 +116,84 @@ def test_parameters_that_are_nowhere_are_named(banned: Banned, tmp_path: Path) -
         verify(path, banned.run.path)
     (tmp_path / f"{name}.f32").write_bytes(data)
     assert verify(path, banned.run.path)[0] == PROVEN
+
+
+def sign(run: RunFile, name: str, stage: Stage, payload: bytes) -> Statement:
+    """A signature with a peer's own key, for the first attempt."""
+    key = load_private(run.path.parent / "keys" / f"{name}.key").signing
+    signed = Signed(stage, run.id, key.public.peer, payload, bytes(64))
+    return msgspec.structs.replace(signed, signature=key.sign(signed.body)).statement
+
+
+def write_claim(path: Path, banned: Banned, departure: Departure, *said: Statement) -> Path:
+    """An evidence file that holds no more than signatures."""
+    evidence = msgspec.structs.replace(
+        read_evidence(banned.evidence),
+        departure=departure,
+        records=(),
+        sets=(),
+        messages=(),
+        statements=said,
+        blobs=(),
+        results=(),
+        parameters=NOTHING,
+    )
+    path.write_bytes(encode_evidence(evidence))
+    return path
+
+
+@pytest.mark.parametrize("stage", [Stage.CHECK, Stage.VIEW, Stage.CLOSED, Stage.DECIDED])
+def test_two_signatures_of_one_slot_prove_that_a_peer_told_two_stories(
+    banned: Banned, tmp_path: Path, stage: Stage
+) -> None:
+    run = banned.run
+    one, two = (sign(run, "peer-1", stage, payload) for payload in (b"one", b"two"))
+    departure = Departure(run.peer_ids[1], FaultKind.EQUIVOCATION, run.id)
+    path = write_claim(tmp_path / "two.evidence", banned, departure, one, two)
+    code, text = verify(path, run.path)
+    assert code == PROVEN
+    assert "BANNED peer-1: signed two different bodies for one slot (EQUIVOCATION)" in text
+    slot = f"as its {stage.name} on head {run.id[:4].hex()}"
+    hashes = " and ".join(digest_bytes(said)[:4].hex() for said in (b"one", b"two"))
+    assert f"PROVEN: its key signed two different bodies {slot}" in text
+    assert f"their contents have the digests {hashes}" in text
+    shown = io.StringIO()
+    assert inspect_file(path, shown) == 0
+    first = f"own signature: {stage.name} from peer-1: content {hashes[:8]}"
+    assert first in " ".join(shown.getvalue().split())
+
+
+def test_a_signature_under_another_body_or_of_a_witness_proves_nothing(
+    banned: Banned, tmp_path: Path
+) -> None:
+    run = banned.run
+    departure = Departure(run.peer_ids[1], FaultKind.EQUIVOCATION, run.id)
+    one, two = (sign(run, "peer-1", Stage.VIEW, payload) for payload in (b"one", b"two"))
+    forged = msgspec.structs.replace(two, signature=one.signature)
+    witnesses = [sign(run, "peer-1", Stage.WITNESS, bytes([i]) * 32) for i in range(2)]
+    relabelled = [msgspec.structs.replace(each, stage=Stage.VIEW) for each in witnesses]
+    for pair, why in (
+        ((one, forged), "one of the two signatures is not valid"),
+        (witnesses, "a WITNESS is no slot"),
+        (relabelled, "one of the two signatures is not valid"),
+        ((one, one), "it is the same body twice"),
+    ):
+        path = write_claim(tmp_path / "no.evidence", banned, departure, *pair)
+        code, text = verify(path, run.path)
+        assert code == NOT_PROVEN
+        assert f"NOT PROVEN: {why}" in text
+
+
+@pytest.mark.parametrize("fault", [fault for fault in FaultKind if not is_ban(fault)])
+def test_a_removal_has_no_evidence_and_that_is_said(
+    banned: Banned, tmp_path: Path, fault: FaultKind
+) -> None:
+    departure = Departure(banned.run.peer_ids[1], fault, banned.run.id)
+    path = write_claim(tmp_path / "removal.evidence", banned, departure)
+    code, text = verify(path, banned.run.path)
+    assert code == NOT_PROVEN
+    assert "REMOVED peer-1: " in text
+    assert f"NOT PROVEN: {fault.name} is a removal: it costs the place, not the name" in text
 
 
 def test_an_altered_file_is_no_evidence(banned: Banned, tmp_path: Path) -> None:

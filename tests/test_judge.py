@@ -132,6 +132,16 @@ def test_two_bodies_are_proven_without_protection_too() -> None:
     assert judge(evidence, verified.court._replace(genesis=genesis)).proven
 
 
+@pytest.mark.parametrize("stage", ["COMMIT", "AGGREGATED"])
+def test_what_cannot_be_read_is_proven_without_protection_too(stage: str) -> None:
+    attack = load_plugins().build("attack", "invalid_body", {"stage": stage})
+    verified = run_attacks({1: attack}, protection=Protection.CLIP)  # type: ignore[dict-item]
+    assert [each.departure.fault for each in verified.evidence] == [FaultKind.INVALID_BODY]
+    ruling = judge(verified.evidence[0], verified.court)
+    assert ruling.proven
+    assert ruling.reason == f"its {stage} does not decode"
+
+
 def test_a_record_that_does_not_decode_is_an_error() -> None:
     evidence, verified = first_of("sign_flip", FaultKind.WRONG_GRADIENT)
     with pytest.raises(EvidenceError, match="a record in it does not decode"):

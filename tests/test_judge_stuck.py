@@ -128,6 +128,7 @@ def test_reports_are_those_of_the_last_set_that_stands_in_a_record(
     without = tuple(each for each in evidence.sets if each is not certificate)
     checks = evidence.sets[0]
     assert (checks[0].head, checks[0].stage) == (base.checked, Stage.CHECK)
+    assert judge(evidence, verified.court).proven
     assert not judge(replace(evidence, sets=without), verified.court).proven
     assert not judge(replace(evidence, sets=evidence.sets[1:]), verified.court).proven
     fewer = tuple(d for d in evidence.records if decode_record(d).previous != base.checked)
