@@ -10,6 +10,7 @@ After so many attempts all of them are honest again, as far as their cores still
 from __future__ import annotations
 
 from collections import defaultdict
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
@@ -27,6 +28,7 @@ from tests.core.forging import (
     say_otherwise,
     tell,
 )
+from tests.core.moods import CAMPAIGNS, CLOSEDS, CONTENTS, Mood
 from tests.core.plain import peer, sign
 from tests.core.timed import DELTA, Delivery, Stream, attempt_of, has_started
 from zpeer import effects as fx
@@ -44,46 +46,6 @@ if TYPE_CHECKING:
     from tests.core.shell import Toy
     from tests.core.timed import Sent, Timed
 
-WORDS = ("as it is", "as it is", "mute", "to some", "late", "two", "junk", "echo", "noise", "crash")
-BULK = ("as it is", "as it is", "as it is", "no part", "no result", "bad part", "bad result")
-CALLS = ("no", "no", "once", "to some", "through chains")
-VIEWS = ("as it is", "as it is", "none", "to some", "two", "three", "edge", "one more at the edge")
-CONTENTS = ("as it is", "as it is", "no secret", "wrong secret", "no vote", "false vote", "claims",
-            "frame", "no commits", "false commits")  # fmt: skip
-CLOSEDS = ("as it is", "as it is", "none", "to some", "two", "edge", "voices", "borrowed voices")
-DECIDEDS = ("as it is", "as it is", "none", "to some", "two", "false")
-RELAYS = ("as it is", "as it is", "none", "to some", "late")
-ANSWERS = ("as it is", "as it is", "none", "parts", "late")
-CHECKS = ("as it is", "as it is", "frame", "old views", "no views")
-
-
-class Mood:
-    """What one Byzantine peer is up to in one attempt."""
-
-    def __init__(self, stream: Stream, others: list[PeerId], honest: list[PeerId]) -> None:
-        self.stream = stream
-        self.words = stream.pick(WORDS)
-        self.stage = stream.pick(STEP_STAGES)
-        self.bulk = stream.pick(BULK)
-        self.call = stream.pick(CALLS)
-        self.call_after = stream.share() * stream.pick((0.0, 2.0, 12.0, 50.0))
-        self.view = stream.pick(VIEWS)
-        self.content = stream.pick(CONTENTS)
-        self.closed = stream.pick(CLOSEDS)
-        self.decided = stream.pick(DECIDEDS)
-        self.relay = stream.pick(RELAYS)
-        self.answers = stream.pick(ANSWERS)
-        self.check = stream.pick(CHECKS)
-        self.signatures = 1 + stream.below(4)
-        self.to = stream.some(others)
-        self.victim = stream.pick(honest)
-
-    def __repr__(self) -> str:
-        said = {k: v for k, v in vars(self).items() if isinstance(v, str) and v != "as it is"}
-        to = "".join(str(each[0]) for each in self.to)
-        what = ", ".join(f"{key}: {value}" for key, value in said.items())
-        return f"{what}, stage: {self.stage.name}, to: {to}, victim: {self.victim[0]}"
-
 
 class Adversary:
     """All Byzantine peers of a run. `budget`: in how many attempts they misbehave."""
@@ -93,6 +55,7 @@ class Adversary:
         self.seed = seed
         self.liars = [peer(i) for i in liars]
         self.budget = budget
+        self.campaign = Stream("campaign", seed).pick(("none", "none", *CAMPAIGNS))
         self.heights: dict[Digest, int] = {net.genesis.run: 0}
         self.moods: dict[tuple[PeerId, Digest], Mood] = {}
         self.views: dict[tuple[PeerId, Digest], list[Signed]] = defaultdict(list)
@@ -113,7 +76,10 @@ class Adversary:
             stream = Stream("mood", self.seed, liar[0], height)
             others = [each for each in self.net.genesis.peers if each != liar]
             honest = [each for each in others if each not in self.liars]
-            self.moods[liar, head] = Mood(stream, others, honest)
+            always = Stream("victim", self.seed).pick(honest)
+            victim = stream.pick((always, stream.pick(honest)))
+            plans = CAMPAIGNS[self.campaign]
+            self.moods[liar, head] = Mood(stream, others, victim, plans[height % len(plans)])
         return self.moods[liar, head]
 
     # --- what it sees -----------------------------------------------------------------------------
@@ -141,15 +107,12 @@ class Adversary:
 
     def plan_calls(self, head: Digest) -> None:
         """Call at some time of the attempt."""
-        if head in self.called:
-            return
-        self.called.add(head)
-        for liar in self.liars:
-            mood = self.get_mood(liar, head)
-            if mood is not None and mood.call != "no":
-                self.net.later(
-                    self.net.now + mood.call_after, lambda liar=liar: self.call(liar, head)
-                )  # type: ignore[misc]
+        if head not in self.called:
+            self.called.add(head)
+            for liar in self.liars:
+                mood = self.get_mood(liar, head)
+                if mood is not None and mood.call != "no":
+                    self.net.later(self.net.now + mood.call_after, partial(self.call, liar, head))
 
     def call(self, liar: PeerId, head: Digest) -> None:
         """Show a view with claims."""
@@ -194,7 +157,7 @@ class Adversary:
         held.append(signed)
         return signed
 
-    def draw_content(self, liar: PeerId, head: Digest, mood: Mood, which: int) -> dict[str, Any]:
+    def draw_content(self, liar: PeerId, head: Digest, mood: Mood, which: int) -> dict[str, Any]:  # noqa: PLR0911 - one table
         """What is different in this view."""
         content = mood.content if which == 0 else mood.stream.pick(CONTENTS)
         match content:
@@ -276,7 +239,7 @@ class Adversary:
 
     # --- what it says -----------------------------------------------------------------------------
 
-    def speak(self, net: Timed, toy: Toy, delivery: Delivery) -> list[Sent] | None:
+    def speak(self, net: Timed, toy: Toy, delivery: Delivery) -> list[Sent] | None:  # noqa: PLR0911 - one table
         """What becomes of what a liar's core sends."""
         if toy.me in self.crashed:
             return []
@@ -410,7 +373,7 @@ class Adversary:
         if mood.bulk.startswith("no"):
             return []
         data = bytes(len(delivery.data))
-        event = replace(event, digest=digest_bytes(data), finite=True)  # type: ignore[type-var]
+        event = replace(event, digest=digest_bytes(data), finite=True)
         return [(mood.stream.share() * DELTA, Delivery(delivery.to, event, data))]
 
     def answer(self, delivery: Delivery, mood: Mood) -> list[Sent] | None:

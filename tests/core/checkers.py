@@ -1,8 +1,9 @@
 """What must hold of honest peers in a timed run, whatever the Byzantine ones do.
 
-`Watch` looks on while it runs: no honest peer signs two bodies of a slot, or claims another honest
-one. `check_end` looks at what came of it: one chain, nobody honest banned, each Byzantine peer takes
-at most one honest one with it, every void attempt cost somebody, and the run came to an end.
+`Watch` looks on while it runs: no honest peer signs two bodies of a slot, claims another honest one
+or decides another record. `check_end` looks at what came of it: one chain, nobody honest banned,
+each Byzantine peer takes at most one honest one with it, every void attempt cost somebody, and the
+run came to an end.
 """
 
 from __future__ import annotations
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from tests.core.timed import Timed
     from zpeer.ids import Digest, PeerId
     from zpeer.record import Record
-
-OUR_BUGS = (AssertionError, KeyError)
 
 
 class Watch:
@@ -108,9 +107,9 @@ def check_charges(net: Timed, records: list[Record]) -> None:
         for charge in record.charges:
             pair = {charge.first, charge.second}
             assert pair & set(net.minds), "two honest peers are charged"
-        paid = record.departures or record.matters or set(record.charges) - set(before)
-        paid = paid or len(record.charges) > len(before)
-        is_free = record.outcome is Outcome.VOID and not paid
+        has_charged = len(record.charges) > len(before) or set(record.charges) - set(before)
+        is_paid = bool(record.departures or record.matters or has_charged)
+        is_free = record.outcome is Outcome.VOID and not is_paid
         assert not is_free, f"step {record.step}, attempt {record.attempt}: void for nothing"
         before = record.charges
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from tests.core.plain import sign
-from tests.core.timed import DELTA, Delivery, attempt_of, witness
+from tests.core.timed import DELTA, Delivery, attempt_of, has_started, witness
 from zpeer import events as ev
 from zpeer.core.call import compose_view
 from zpeer.core.schedule import find_due
@@ -91,9 +91,9 @@ def chain_of(view: Signed, signers: Sequence[PeerId]) -> ev.Event:
 def last_moment(net: Timed, to: PeerId, signed: Signed) -> float:
     """Just before the receiver's deadline for the stage, as far as it is known now."""
     toy = net.toys[to]
-    attempt = attempt_of(toy)
-    if attempt.base.head != signed.head or signed.stage not in STEP_STAGES:
+    if not has_started(toy) or toy.core.head != signed.head or signed.stage not in STEP_STAGES:
         return net.now + DELTA
+    attempt = attempt_of(toy)
     past = sum(attempt.base.allowances[: signed.stage])
     due = attempt.started + past
     if attempt.stage is signed.stage:
@@ -105,7 +105,7 @@ def last_round(net: Timed, to: PeerId, head: Digest, signatures: int) -> float:
     """Just before a chain of so many signatures comes too late; now, if nobody has joined."""
     attempt = attempt_of(net.toys[to])
     if attempt.base.head != head or attempt.slow is None:
-        return net.now
+        return net.now + A_LITTLE
     return attempt.slow.joined + 4 * signatures * DELTA - A_LITTLE
 
 

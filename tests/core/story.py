@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 from zpeer import effects as fx
 from zpeer import events as ev
 from zpeer.errors import WireError
 from zpeer.ids import short
-from zpeer.signed import Signed
 from zpeer.wire import WireLimits, decode_payload
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tests.core.timed import Timed
+    from zpeer.signed import Signed
 
 QUIET_EVENTS = (ev.PartArrived, ev.ResultArrived, ev.SecretDrawn, ev.PartsComputed, ev.Projected,
                 ev.PartAggregated, ev.Updated, ev.Recomputed)  # fmt: skip
@@ -22,17 +23,23 @@ QUIET_EFFECTS = (fx.SetTimer, fx.Release, fx.DrawSecret, fx.ComputeParts, fx.Agg
                  fx.Project, fx.Update, fx.Recompute, fx.SendPart, fx.SendResult)  # fmt: skip
 
 
+def say(line: str) -> None:
+    """For people who run a seed by hand."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
 def print_story(net: Timed, moods: Mapping[Any, Any]) -> None:
     """All that happened, and what the liars were up to."""
     for (liar, head), mood in moods.items():
-        print(f"peer {liar[0]} at {short(head)}: {mood}")
+        say(f"peer {liar[0]} at {short(head)}: {mood}")
     for now, me, event, effects in net.trace or []:
         done = [tell_effect(net, effect) for effect in effects]
         told = [each for each in done if each]
         if told or not isinstance(event, QUIET_EVENTS):
-            print(f"{now:9.3f}  {me[0]}  {tell_event(net, event)}")
+            say(f"{now:9.3f}  {me[0]}  {tell_event(net, event)}")
             for each in told:
-                print(f"              -> {each}")
+                say(f"              -> {each}")
 
 
 def tell_event(net: Timed, event: ev.Event) -> str:
@@ -79,7 +86,7 @@ def tell_fields(message: Any) -> str:
     return ", ".join(found)
 
 
-def tell_effect(net: Timed, effect: fx.Effect) -> str:
+def tell_effect(net: Timed, effect: fx.Effect) -> str:  # noqa: PLR0911 - one table
     """One effect; nothing of what only computes."""
     match effect:
         case fx.Broadcast(stage=stage, payload=payload):

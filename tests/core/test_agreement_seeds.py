@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from tests.core.adversary import Adversary, count_liars
 from tests.core.checkers import Watch, check_end
-from tests.core.story import print_story
+from tests.core.story import print_story, say
 from tests.core.timed import Stream, Timed, any_delay, edge_delay, quick_delay
 from zpeer.record import Outcome, Record
 
@@ -96,7 +96,7 @@ def run_many(first: int, last: int) -> int:
         except Exception as problem:  # noqa: BLE001 - whatever it is, it is what is looked for
             counts["failed"] += 1
             what = str(problem).splitlines() or [""]
-            print(f"seed {seed}: {type(problem).__name__}: {what[0][:150]}", flush=True)
+            say(f"seed {seed}: {type(problem).__name__}: {what[0][:150]}")
             continue
         counts["records"] += len(records)
         counts["void"] += sum(record.outcome is Outcome.VOID for record in records)
@@ -105,7 +105,7 @@ def run_many(first: int, last: int) -> int:
         joined = plot.watch.find_skew(plot.watch.joined)
         skews = [max(skews[0], joined), max(skews[1], plot.watch.find_skew(plot.watch.started))]
     counts["seconds"] = int(perf_counter() - start)
-    print(dict(counts), f"joins at most {skews[0]:.2f} Delta apart, starts {skews[1]:.2f}")
+    say(f"{dict(counts)}, joins {skews[0]:.2f} Delta apart at most, starts {skews[1]:.2f}")
     return counts["failed"]
 
 

@@ -118,6 +118,7 @@ class Timed:
         self.frozen: dict[PeerId, tuple[float, float]] = {}
         """Peers that hear and do nothing from one time to another."""
         self.now = 0.0
+        self.is_started = False
         self.count = 0
         self.heap: list[tuple[float, int, PeerId, ev.Event | Callable[[], None], bytes]] = []
         self.trace: list[tuple[float, PeerId, ev.Event, list[Any]]] | None = None
@@ -140,7 +141,8 @@ class Timed:
 
     def run(self, until: float = inf) -> Timed:
         """Until nothing happens any more, or a time has come."""
-        if not self.count:
+        if not self.is_started:
+            self.is_started = True
             for to in self.toys:
                 self.at(self.stream.share() * MOST, Delivery(to, ev.Started()))
         while self.heap and self.heap[0][0] <= until:
@@ -205,7 +207,7 @@ class Timed:
 
     # --- effects ----------------------------------------------------------------------------------
 
-    def carry_out(self, toy: Toy, effect: fx.Effect) -> None:
+    def carry_out(self, toy: Toy, effect: fx.Effect) -> None:  # noqa: C901 - one table
         """One effect."""
         match effect:
             case fx.SetTimer(at=at):
@@ -236,7 +238,7 @@ class Timed:
     def send(self, toy: Toy, delivery: Delivery) -> None:
         """What a peer sends goes through its mind, if it is Byzantine, and the network."""
         mind = self.minds.get(toy.me)
-        sent = None
+        sent: Iterable[Sent] | None = None
         if delivery.to == toy.me:
             sent = [(0.0, delivery)]
         elif mind is not None:

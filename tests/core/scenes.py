@@ -1,0 +1,92 @@
+"""Scenes of timed runs: what is looked at, and what happens when an honest peer does something."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tests.core.checkers import Watch, check_end
+from tests.core.forging import make_view
+from tests.core.plain import peer, sign
+from tests.core.timed import DELTA, MOST, Stream, Timed
+from zpeer import effects as fx
+from zpeer import events as ev
+from zpeer.signed import Signed, Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from tests.core.shell import Toy
+    from zpeer.ids import Digest, PeerId
+    from zpeer.record import Record
+
+FIRST_ROUND = 4 * DELTA
+
+
+def most_delay(stream: Stream, sender: PeerId, to: PeerId) -> float:
+    """As long as it may take."""
+    return MOST
+
+
+class Clock:
+    """When honest peers joined calls and ended attempts, by head."""
+
+    def __init__(self, net: Timed) -> None:
+        self.joined: dict[Digest, dict[PeerId, float]] = {}
+        self.ended: dict[Digest, dict[PeerId, float]] = {}
+        net.watchers.append(self)
+
+    def __call__(self, net: Timed, toy: Toy, event: ev.Event, effects: list[Any]) -> None:
+        for effect in effects if toy.me not in net.minds else ():
+            if isinstance(effect, fx.Broadcast) and effect.stage is Stage.VIEW:
+                self.joined.setdefault(effect.head, {})[toy.me] = net.now
+            elif isinstance(effect, fx.Decide):
+                self.ended.setdefault(effect.record.previous, {})[toy.me] = net.now
+
+    def lengths(self, head: Digest) -> list[float]:
+        """How long each honest peer's slow path took."""
+        return [self.ended[head][me] - at for me, at in self.joined[head].items()]
+
+
+def on_join(net: Timed, i: int, do: Callable[[float], None]) -> None:
+    """Call `do(when)` once, when peer i joins in the first attempt."""
+    done: list[float] = []
+
+    def watch(net: Timed, toy: Toy, event: ev.Event, effects: list[Any]) -> None:
+        said = [e.stage for e in effects if isinstance(e, fx.Broadcast)]
+        if toy.me == peer(i) and Stage.VIEW in said and not done:
+            done.append(net.now)
+            do(net.now)
+
+    net.watchers.append(watch)
+
+
+def on_closed(net: Timed, i: int, do: Callable[[Signed], None]) -> None:
+    """Call `do(its CLOSED)` when peer i closes in the first attempt."""
+
+    def watch(net: Timed, toy: Toy, event: ev.Event, effects: list[Any]) -> None:
+        for e in effects:
+            is_first = isinstance(e, fx.Broadcast) and e.head == net.genesis.run
+            if toy.me == peer(i) and is_first and e.stage is Stage.CLOSED:
+                do(sign(e.stage, e.head, toy.me, e.payload))
+
+    net.watchers.append(watch)
+
+
+def view_of(net: Timed, i: int, claims: tuple[int, ...] = (), **changes: Any) -> Signed:
+    """A view of peer i in the first attempt, as its core has it by now."""
+    claimed = tuple(peer(c) for c in claims)
+    made = make_view(net.toy(i), net.genesis.run, claimed, **changes)
+    assert made is not None, "its core is elsewhere"
+    return made
+
+
+def hold(net: Timed) -> list[Record]:
+    """Run to the end; whatever the minds do, honest peers agree and keep their places."""
+    Watch(net)
+    net.run()
+    return check_end(net)
+
+
+def departures(records: Iterable[Record]) -> dict[int, str]:
+    """Who left, and why."""
+    return {d.peer[0]: d.fault.name for record in records for d in record.departures}
