@@ -10,10 +10,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from zpeer.core.aggregate import find_missing_parts, get_committed
-from zpeer.core.broadcast import echoes_mine, stage_before
+from zpeer.core.broadcast import echoes_mine, read, stage_before
 from zpeer.core.verify import find_missing_results, get_result
 from zpeer.effects import SendBlobRequest, SendCertificate, SendSet, SendSetRequest
+from zpeer.messages import Decided
+from zpeer.record import Record
 from zpeer.signed import STEP_STAGES, Signed, Stage
 
 if TYPE_CHECKING:
@@ -30,6 +34,7 @@ may grow between two questions, or an answer be lost."""
 NEXT_HEAD = len(STEP_STAGES) + 1
 AHEAD = 0xF0
 EVERYBODY = 0xF1
+DEPARTED = 0xF2
 
 
 def ask_for_stage(context: Context, peers: Iterable[PeerId], head: Digest, stage: Stage) -> None:
@@ -162,3 +167,20 @@ def show_outcome(context: Context, past: Attempt, peer: PeerId) -> None:
     else:
         verdicts = past.members(context.stages[-1])
         context.emit(SendSet(to=peer, head=head, stage=context.stages[-1], messages=verdicts))
+
+
+def show_departed(context: Context, past: Attempt) -> None:
+    """Show a record of the slow path, once it is proven, to whom it removes, and the COMMIT set
+    that it rests on: nothing that others say later would tell such a peer, and when it hears again
+    nobody may be left who answers it."""
+    record = msgspec.msgpack.decode(past.verdict, type=Record)
+    decided = [read(context, signed) for signed in past.members(Stage.DECIDED)]
+    is_proven = 2 * decided.count(Decided(record.head)) > len(past.base.roster)
+    if not is_proven or not record.views or not is_first(past, bytes([DEPARTED])):
+        return
+    for departure in record.departures:
+        if departure.peer != context.me:
+            head, commits = past.base.head, past.members(Stage.COMMIT)
+            if Stage.COMMIT in past.sets:
+                context.emit(SendSet(departure.peer, head, Stage.COMMIT, commits))
+            show_outcome(context, past, departure.peer)
