@@ -114,6 +114,13 @@ class Both(HonestAttack):
         return list(self.second.effects(context, list(told)))
 
 
+class Mute(HonestAttack):
+    """Sends nothing at all, as if it had crashed."""
+
+    def effects(self, context: AttackContext, effects: list[Effect]) -> list[Outgoing]:
+        return [effect for effect in effects if not hasattr(effect, "to")]
+
+
 class WithoutVerdict(HonestAttack):
     """Is quiet about the record that bans it, also when asked."""
 
@@ -199,7 +206,11 @@ PLOTS: dict[str, Callable[[], dict[int, Attack]]] = {
         2: UnpublishedShield(),
     },
     "shield of who has left": lambda: {
-        1: Both(At(UnpublishedShield(), (1, 0)), At(Silent("COMMIT"), (2, 0), (1, 2))),
+        1: Both(At(UnpublishedShield(), (1, 0)), At(Silent("COMMIT"), (2, 0))),
+        2: UnpublishedShield(),
+    },
+    "shield of who has crashed": lambda: {
+        1: Both(At(UnpublishedShield(), (1, 0)), At(Mute(), (2, 0))),
         2: UnpublishedShield(),
     },
 }  # fmt: skip
@@ -226,6 +237,7 @@ FAULTS = {
     "false concealed": FaultKind.FALSE_ACCUSATION,
     "fallen shield": FaultKind.WRONG_SUM,
     "shield of who has left": FaultKind.WRONG_SUM,
+    "shield of who has crashed": FaultKind.WRONG_SUM,
 }
 """What each is banned for."""
 SEEDS = 8

@@ -41,6 +41,7 @@ FOUND: dict[str, str] = {
     "false concealed": "it claimed CONCEALED_PROJECTION, but",
     "fallen shield": "fell, as a record says that most signed",
     "shield of who has left": "fell, as a record says that most signed",
+    "shield of who has crashed": "fell, as a record says that most signed",
 }
 
 

@@ -23,12 +23,13 @@ def test_a_sum_whose_excuse_fell_is_proven_by_the_record_that_says_so() -> None:
 
 
 def test_who_was_banned_before_its_excuse_fell_is_shown_what_came_after() -> None:
-    """It signed none of it, so every record since stands there, with what proves it."""
+    """It signed none of it, so every record since stands there, with what proves each."""
     found = [(toy, e) for toy, e in evidence_of("false shield of who is banned")]
     faults = [e.departure.fault for _, e in found]
     assert faults == [FaultKind.WRONG_SECRET, FaultKind.WRONG_SUM]
     toy, late = found[1]
-    assert late.messages == ()
+    own = {(each.sender, each.head) for each in late.messages}
+    assert own == {(late.departure.peer, late.departure.attempt)}
     records = [decode_record(data) for data in late.records]
     after = {record.previous: record for record in records}
     rosters = {record.head: record.roster for record in records}

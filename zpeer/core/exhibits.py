@@ -47,7 +47,7 @@ def collect_decided(
 
     The one whose COMMIT or CHECK set a false accusation is held against; the one whose reports an
     invalid CHECK may speak of, some attempts back where the slow path made void what lies between;
-    the one in which an excuse fell, and all before it where its owner had left.
+    the one in which an excuse fell, and all before it back to where its owner spoke last.
     """
     if has_fallen(context, departure):
         return (context.attempt, *(list_way(context, departure) or ()))
@@ -59,14 +59,20 @@ def collect_decided(
 
 
 def list_way(context: Context, departure: Departure) -> tuple[Attempt, ...] | None:
-    """The decided attempts from the one in which the deed was done, if the peer is not in the
-    present one any more; None where one is no longer held."""
+    """The decided attempts back to the last one in which the peer said anything, if that is not the
+    present one; None where one is no longer held."""
     way: list[Attempt] = []
     attempt: Attempt | None = context.attempt
-    while attempt and departure.peer not in attempt.base.roster:
+    while attempt and not find_words(attempt, departure.peer):
         attempt = context.find_attempt(get_previous(attempt))
         way += [attempt] if attempt else []
     return tuple(way) if attempt else None
+
+
+def find_words(attempt: Attempt, peer: PeerId) -> tuple[Signed, ...]:
+    """A peer's first and last word in an attempt."""
+    stages = (Stage.COMMIT, Stage.VERDICT)
+    return tuple(signed for each in stages if (signed := attempt.signed(each, peer)))
 
 
 def get_previous(attempt: Attempt) -> Digest:
@@ -97,8 +103,8 @@ def collect_statements(
     if departure.fault is FaultKind.WRONG_SECRET and Stage.CHECK not in attempt.sets:
         return attempt.views.get(departure.peer, ())
     if has_fallen(context, departure):
-        words = (attempt.signed(each, departure.peer) for each in (Stage.COMMIT, Stage.VERDICT))
-        return tuple(each for each in words if each)
+        way = list_way(context, departure) or ()
+        return find_words([attempt, *way][-1], departure.peer)
     if matter is None or departure.fault not in (
         FaultKind.FALSE_ACCUSATION,
         FaultKind.WRONG_REPORT,
