@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from zpeer import events as ev
 from zpeer.faults import FaultKind, is_ban
 from zpeer.parts import Layout
 from zpeer.record import Outcome, Record
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from zpeer.core.state import Base
     from zpeer.effects import Stop
     from zpeer.events import Event
-    from zpeer.ids import PeerId
+    from zpeer.ids import Digest, PeerId
     from zpeer.record import Departure
     from zpeer.simulate.host import Host
     from zpeer.simulate.verdicts import Decision, Setting
@@ -38,7 +39,8 @@ class Agreement(Idle):
     def __init__(self, setting: Setting) -> None:
         self._setting = setting
         self._chain: list[Record] = []
-        self._strays: dict[PeerId, int] = {}
+        self._heads: dict[PeerId, list[Digest]] = {}
+        """Of the slow, cut off and restarted."""
         self._held: dict[PeerId, Record] = {}
 
     def decided(self, decision: Decision) -> None:
@@ -46,13 +48,12 @@ class Agreement(Idle):
         record, height, peer = decision.record, decision.height, decision.host.me
         self._compare_parameters(decision)
         self._held[peer] = record
-        if height == len(self._chain) and peer not in self._setting.faulty:
+        if peer in self._setting.faulty:
+            self._heads.setdefault(peer, []).append(record.head)
+        elif height == len(self._chain):
             self._chain.append(record)
-        if height < len(self._chain) and self._chain[height].head == record.head:
-            return
-        if peer not in self._setting.faulty:
+        elif self._chain[height].head != record.head:
             self._fork(decision)
-        self._strays[peer] = self._strays.get(peer, 0) + 1
 
     def _fork(self, decision: Decision) -> None:
         theirs, record = self._chain[decision.height], decision.record
@@ -74,13 +75,14 @@ class Agreement(Idle):
             raise ViolationError("parameters", f"{name} is not at those of its own last record")
 
     def finish(self) -> None:
-        """A cut off peer may have been wrong about one record, and was alone with it."""
-        heads = {record.head for record in self._chain}
-        for peer, held in self._held.items():
-            strays = self._strays.get(peer, 0)
-            if held.head not in heads and strays > STRAY_RECORDS:
+        """A cut off peer may have been wrong about its last record, and was alone with it."""
+        agreed = [record.head for record in self._chain]
+        for peer, heads in self._heads.items():
+            here = zip(heads, agreed, strict=False)
+            alone = len(heads) - sum(mine == theirs for mine, theirs in here)
+            if alone > STRAY_RECORDS:
                 name = self._setting.name(peer)
-                raise ViolationError("fork", f"{name}, cut off, went on alone for {strays} records")
+                raise ViolationError("fork", f"{name}, cut off, went on alone for {alone} records")
 
 
 class Fairness(Idle):
@@ -138,17 +140,17 @@ class Fairness(Idle):
 
 
 class Draws(Idle):
-    """No draw lapses: every one is reported on. (Who is pardoned is convicted by one draw again and
-    again, until that lapses.)"""
+    """No draw lapses: every one is reported on.
+
+    Not so where bans are pardoned: there attempts are void in any number, and each opens draws.
+    """
 
     def __init__(self, setting: Setting) -> None:
         self._setting = setting
 
     def decided(self, decision: Decision) -> None:
         """The record says what lapsed."""
-        for draw in decision.record.lapsed:
-            if self._setting.pardons.favours(draw.target):
-                continue
+        for draw in decision.record.lapsed if not self._setting.plan.pardon else ():
             target = self._setting.name(draw.target)
             raise ViolationError(
                 "lapsed draw", f"on {target} of step {draw.step} in record {decision.height}"
@@ -205,6 +207,8 @@ class Eyes:
         self._attempt: Attempt | None = None
         self._open: dict[Deed, int] = {}
         """By records with a CHECK set that may still pass."""
+        self._early: dict[tuple[str, PeerId], Event] = {}
+        """What came for a head that was not known: of each kind the last one of a sender."""
 
     def see(self, base: Base, event: Event) -> None:
         """An event of the attempt that `base` started."""
@@ -213,6 +217,24 @@ class Eyes:
             genesis = self._setting.genesis
             layout = Layout(genesis.dimension, genesis.block, len(base.workers))
             attempt = self._attempt = Attempt(base, self._me, layout)
+            early, self._early = self._early, {}
+            for kept in early.values():
+                self._look(attempt, kept)
+        if get_head(event) not in (None, base.head):
+            self._keep(event)
+        self._look(attempt, event)
+
+    def _keep(self, event: Event) -> None:
+        """Perhaps its head comes next."""
+        match event:
+            case ev.MessageReceived(signed=signed):
+                self._early[signed.stage.name, signed.sender] = event
+            case ev.PartArrived(sender=sender) | ev.ResultArrived(sender=sender):
+                self._early[type(event).__name__, sender] = event
+            case _:
+                pass
+
+    def _look(self, attempt: Attempt, event: Event) -> None:
         for deed in self._truth.see(attempt, event):
             self._open[deed] = 2
 
@@ -221,9 +243,12 @@ class Eyes:
         last."""
         record, head = decision.record, decision.before.head
         has_checks = len(record.sets) == CHECKED_SETS
-        gone = {departure.peer for departure in record.departures}
+        gone = {departure.peer: departure.fault for departure in record.departures}
         for deed, left in list(self._open.items()):
             fresh = deed.head == head
+            fault = gone.get(deed.culprit)
+            if fresh and fault is not None and self._must_be_ban(deed) and not is_ban(fault):
+                self._complain(deed, decision)
             spared = self._setting.pardons.is_granted(head, deed.culprit)
             if spared or deed.culprit in gone or deed.culprit not in record.roster:
                 del self._open[deed]
@@ -236,7 +261,27 @@ class Eyes:
             elif fresh and not deed.matter:
                 self._open[deed] = 1
 
+    def _must_be_ban(self, deed: Deed) -> bool:
+        """Two bodies seen in time stand in a view or a CHECK, and so outweigh a removal; a view has
+        room for one such proof."""
+        kind = FaultKind.EQUIVOCATION
+        others = sum(each.fault is kind and each.head == deed.head for each in self._open) - 1
+        return deed.fault is kind and not deed.late and not others
+
     def _complain(self, deed: Deed, decision: Decision) -> None:
         who, me = self._setting.name(deed.culprit), self._setting.name(self._me)
         what = f"{deed.fault.name} of {who}, seen by {me} in the attempt on {deed.head.hex()[:8]}"
-        raise ViolationError("unpunished", f"{what}, is not punished in record {decision.height}")
+        raise ViolationError(
+            "unpunished", f"{what}, is not punished as such in record {decision.height}"
+        )
+
+
+def get_head(event: Event) -> Digest | None:
+    """The attempt that a message or a tensor is for."""
+    match event:
+        case ev.MessageReceived(signed=signed):
+            return signed.head
+        case ev.PartArrived(head=head) | ev.ResultArrived(head=head):
+            return head
+        case _:
+            return None

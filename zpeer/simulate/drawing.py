@@ -70,7 +70,7 @@ def draw_plan(seed: int, plugins: Plugins) -> Plan:
         typical_window=sizes.pick((1, 5, 50)),
         optimizer_digest_every=sizes.pick((1, 3, 10)),
         network=draw_network(network, work),
-        pardon=sizes.pick((0.0, 0.0, 0.0, 0.6, 0.9)),
+        pardon=sizes.pick((0.0, 0.0, 0.0, 0.5, 0.75)),
     )
     return populate(plan, entropy, plugins)
 

@@ -25,7 +25,7 @@ class Judges:
     """Tells every checker what concerns it. `shared` is what all peers of the run have alike."""
 
     def __init__(self, setting: Setting, shared: Ingredients) -> None:
-        self._setting = setting
+        self.setting = setting
         self._shared = shared
         first = make_first_base(shared.genesis, shared.aggregator)
         self._bases: dict[Digest, Base] = {first.head: first}
@@ -34,34 +34,42 @@ class Judges:
         self._heights: dict[PeerId, int] = {}
         self._done: set[PeerId] = set()
         self.progress = Progress(setting)
-        self.punishment = Punishment(setting, shared.limits)
+        punishment = Punishment(setting, shared.limits)
         self._checkers: tuple[Checker, ...] = (
             Agreement(setting),
             Fairness(setting),
             Draws(setting),
             Voids(setting),
-            self.punishment,
+            punishment,
             self.progress,
             Memory(setting),
             TrafficPerAttempt(setting),
         )
+        self._curious: tuple[Checker, ...] = (punishment,)
+        """Those that look at events, of which there are many."""
         self.records = 0
         self.steps = 0
         """Counted steps, once for each kept peer."""
 
+    def add(self, checker: Checker) -> None:
+        """One checker more."""
+        self._checkers = (*self._checkers, checker)
+        self._curious = (*self._curious, checker)
+
     def start(self, hosts: list[Host]) -> None:
         """The run begins."""
         trusted = [host.me for host in hosts if host.trusted]
-        kept = [peer for peer in trusted if peer not in self._setting.faulty]
+        kept = [peer for peer in trusted if peer not in self.setting.faulty]
         self.progress.start(kept, self._first)
 
     def tell(self, host: Host, event: Event, effects: list[Effect]) -> None:
         """A core of an honest peer was given an event and said what is to be done."""
         peer, now = host.me, host.world.now
         before = self._at.get(peer, self._first)
-        kept = peer not in self._setting.faulty and peer not in self._done
+        kept = peer not in self.setting.faulty and peer not in self._done
         if kept:
-            self.punishment.saw(host, before, event, now)
+            for checker in self._curious:
+                checker.saw(host, before, event, now)
         for effect in effects:
             if isinstance(effect, Decide):
                 self._decide(host, effect.record, now)
@@ -81,7 +89,7 @@ class Judges:
         decision = Decision(host, record, height, before, after, now)
         self._heights[peer] = height + 1
         self._at[peer] = after
-        if peer not in self._setting.faulty:
+        if peer not in self.setting.faulty:
             self.records += 1
             self.steps += after.counted > before.counted
         for checker in self._checkers:

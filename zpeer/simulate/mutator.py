@@ -51,6 +51,8 @@ INVENTS = 0.3
 """How much rarer than a change it is that something is made up."""
 HALF_DELTAS = 40
 """A delay is up to so many halves of Delta, near one of them."""
+HALF_DELTAS_BULK = 12
+"""The same for tensors: later they are no longer held."""
 WAYS = (
     *("alter", "alter", "split", "split", "three", "some", "one", "drop", "late", "late"),
     *("twice", "stale", "borrow", "garble", "old_head"),
@@ -157,7 +159,8 @@ class Mutating(HonestAttack):
         if isinstance(effect, SendSet) and stream.chance(0.5):
             count = stream.below(len(effect.messages) + 1)
             return [replace(effect, messages=tuple(stream.some(effect.messages, count)))]
-        return [After(self.draw_delay(stream), effect)] if stream.chance(0.5) else []
+        delay = self.draw_delay(stream, HALF_DELTAS_BULK)
+        return [After(delay, effect)] if stream.chance(0.5) else []
 
     def _address(
         self,
@@ -169,7 +172,8 @@ class Mutating(HonestAttack):
         rest = tuple(peer for peer in effect.to if peer not in chosen)
         outgoing: list[Outgoing] = [replace(effect, to=tuple(chosen))]
         if rest and stream.chance(0.5):
-            outgoing.append(After(self.draw_delay(stream), replace(effect, to=rest)))
+            delay = self.draw_delay(stream, HALF_DELTAS_BULK)
+            outgoing.append(After(delay, replace(effect, to=rest)))
         return outgoing
 
     def _speak(self, context: AttackContext, said: Broadcast, stream: Stream) -> list[Outgoing]:
@@ -235,11 +239,9 @@ class Mutating(HonestAttack):
         heads = dict.fromkeys(each.head for each in self.heard if each.head != context.head)
         return stream.pick([*heads] or [context.head])
 
-    def draw_delay(self, stream: Stream) -> float:
+    def draw_delay(self, stream: Stream, most: int = HALF_DELTAS) -> float:
         """Seconds: near a multiple of half of Delta, where deadlines and rounds end."""
-        return self.cabal.delta * max(
-            0.0, stream.between(0, HALF_DELTAS) / 2 + stream.uniform(-0.2, 0.2)
-        )
+        return self.cabal.delta * max(0.0, stream.between(0, most) / 2 + stream.uniform(-0.2, 0.2))
 
 
 def alter_vector(vector: Float32, stream: Stream) -> Float32:

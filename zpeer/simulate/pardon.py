@@ -45,10 +45,6 @@ class Pardons:
         """Whether any ban was."""
         return any(each == head for each, _ in self._granted)
 
-    def favours(self, peer: PeerId) -> bool:
-        """Whether a ban of this peer ever was."""
-        return any(each == peer for _, each in self._granted)
-
     def spares(self, head: Digest, departure: Departure) -> bool:
         """Whether to leave out a departure."""
         peer = departure.peer

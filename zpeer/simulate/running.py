@@ -98,12 +98,13 @@ class Run:
         self,
         plan: Plan,
         directory: Path,
-        branch: Branch | None,
-        record: Callable[[Host, Core], Recorder] | None,
+        branch: Branch | None = None,
+        record: Callable[[Host, Core], Recorder] | None = None,
     ) -> None:
         self.plan = plan
         self._branch = branch
         self._trace = blake3()
+        self._violation: ViolationError | None = None
         self.universe = Universe(plan, directory, self._tell, record=record)
         keys = self.universe.keys.peers
         byzantine = frozenset(keys[each] for each in plan.byzantine)
@@ -166,6 +167,8 @@ class Run:
             if not world.step() or world.now > self._until:
                 names = ", ".join(f"peer {host.number}" for host in self._waiting())
                 raise ViolationError("stall", f"{names} waits for ever, time {world.now:.2f}")
+            if self._violation is not None:
+                raise self._violation
             if world.count > self._limit:
                 raise ViolationError("storm", f"{world.count} events, time {world.now:.2f}")
             progress.passed(world.now)
@@ -187,7 +190,10 @@ class Run:
         """What happened in an honest core."""
         self._trace.update(pack("<dHH", host.world.now, host.number, len(effects)))
         self._trace.update(type(event).__name__.encode())
-        self.judges.tell(host, event, effects)
+        try:
+            self.judges.tell(host, event, effects)
+        except ViolationError as problem:  # not through the core, whose log would call it a crash
+            self._violation = self._violation or problem
 
 
 def describe(problem: Exception) -> str:

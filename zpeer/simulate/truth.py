@@ -50,6 +50,8 @@ class Deed(NamedTuple):
     """Whether a call that makes the attempt void leaves it to be punished."""
     matter: bool
     """Whether only an accusation can bring it."""
+    late: bool = False
+    """Whether who saw it had signed its VIEW or CHECK of the attempt already."""
 
 
 class Attempt:
@@ -65,6 +67,8 @@ class Attempt:
         self.results: dict[PeerId, ev.ResultArrived] = {}
         self.column: tuple[Scalars, ...] = ()
         self.deeds: dict[tuple[PeerId, FaultKind], Deed] = {}
+        self.is_late = False
+        """Whether my VIEW or CHECK is signed."""
 
     def said(self, stage: Stage, peer: PeerId) -> Message | None:
         """What a peer said first, if it decodes."""
@@ -85,7 +89,7 @@ class Truth:
             key = (deed.culprit, deed.fault)
             if key not in attempt.deeds and deed.culprit != self._me:
                 attempt.deeds[key] = deed
-                yield deed
+                yield deed._replace(late=attempt.is_late)
 
     def _find(self, attempt: Attempt, event: Event) -> Iterator[Deed]:
         match event:
@@ -110,6 +114,8 @@ class Truth:
     def _hear(self, attempt: Attempt, signed: Signed) -> Iterator[Deed]:
         """A signed body of this attempt: the first of its slot, or a second one."""
         peer, stage, head = signed.sender, signed.stage, attempt.base.head
+        if peer == self._me and signed.head == head and stage in (Stage.VIEW, Stage.CHECK):
+            attempt.is_late = True
         if signed.head != head or stage not in STEP_STAGES or peer not in attempt.base.roster:
             return
         first = attempt.bodies.setdefault((stage, peer), signed)
@@ -174,10 +180,9 @@ def judge_projections(attempt: Attempt, peer: PeerId) -> Iterator[Deed]:
         yield Deed(FaultKind.INVALID_BODY, peer, base.head, survives=True, matter=False)
     shares = [attempt.said(Stage.REVEAL, each) for each in base.roster]
     opened = [each.share for each in shares if isinstance(each, Reveal)]
-    if len(opened) == len(base.roster) and said.beacon != compute_beacon(opened):
-        clean = not any(deed.fault is FaultKind.WRONG_SHARE for deed in attempt.deeds.values())
-        if clean:
-            yield Deed(FaultKind.WRONG_BEACON, peer, base.head, survives=False, matter=False)
+    whole = len(opened) == len(base.roster) and not attempt.deeds
+    if whole and said.beacon != compute_beacon(opened):  # whose share counts is plain
+        yield Deed(FaultKind.WRONG_BEACON, peer, base.head, survives=False, matter=False)
     yield from judge_projection(attempt, peer)
 
 
