@@ -50,11 +50,12 @@ def find_missing_bytes(context: Context) -> list[PeerId]:
 
 
 def find_missing_messages(context: Context) -> list[PeerId]:
-    """Whose message of my stage is not here, or echoes another set, or names another record."""
+    """Which others' message of my stage is not here, echoes another set, or names another
+    record."""
     attempt = context.attempt
     return [
         peer
-        for peer in attempt.base.roster
+        for peer in context.others
         if (signed := attempt.signed(attempt.stage, peer)) is None or not is_agreed(context, signed)
     ]
 
