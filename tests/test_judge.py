@@ -16,7 +16,7 @@ from tests.cheats import (
 from zpeer.errors import EvidenceError
 from zpeer.evidence import decode_record
 from zpeer.faults import FaultKind, is_ban
-from zpeer.genesis import Protection
+from zpeer.genesis import Agreement, Protection
 from zpeer.ids import NOTHING, PeerId, digest
 from zpeer.judge import JUDGES, judge
 from zpeer.plugins import load_plugins
@@ -130,6 +130,18 @@ def test_two_bodies_are_proven_without_protection_too() -> None:
     evidence, verified = first_of("equivocation", FaultKind.EQUIVOCATION)
     genesis = replace(verified.court.genesis, protection=Protection.NONE)
     assert judge(evidence, verified.court._replace(genesis=genesis)).proven
+
+
+@pytest.mark.parametrize("stage", ["COMMIT", "CHECK"])
+def test_two_bodies_are_proven_where_the_run_stops_at_them(stage: str) -> None:
+    attack = load_plugins().build("attack", "equivocation", {"stage": stage})
+    verified = run_attacks({1: attack}, agreement=Agreement.STOP)  # type: ignore[dict-item]
+    for written in verified.written:
+        (evidence,) = written
+        assert evidence.departure.fault is FaultKind.EQUIVOCATION
+        ruling = judge(evidence, verified.court)
+        assert ruling.proven, ruling.reason
+        assert f"as its {stage} on head {evidence.departure.attempt[:4].hex()}" in ruling.reason
 
 
 @pytest.mark.parametrize("stage", ["COMMIT", "AGGREGATED"])

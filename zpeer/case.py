@@ -85,10 +85,13 @@ class Case:
         self.departure = evidence.departure
         self.accused = evidence.departure.peer
         self.limits = WireLimits(len(self.genesis.peers), self.genesis.directions)
-        self._signed = [each for several in (*evidence.sets, evidence.messages) for each in several]
+        signed = [each for several in (*evidence.sets, evidence.messages) for each in several]
+        self._words: dict[tuple[Digest, Stage], list[Signed]] = {}
+        for each in signed:
+            self._words.setdefault((each.head, each.stage), []).append(each)
         self.own = [
             each
-            for each in self._signed
+            for each in signed
             if each.sender == self.accused
             and each.stage is not Stage.WITNESS
             and court.verify(each)
@@ -209,7 +212,7 @@ class Case:
 
     def _find_voices(self, record: Record, *stages: Stage) -> set[PeerId]:
         """Who names a record, in the attempt that it decides."""
-        said = [e for e in self._signed if e.head == record.previous and e.stage in stages]
+        said = [each for stage in stages for each in self._words.get((record.previous, stage), ())]
         return {each.sender for each in said if self._names(each, record)}
 
     def _names(self, signed: Signed, record: Record) -> bool:
