@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tests.core.checkers import Watch, check_end
-from tests.core.forging import make_view
+from tests.core.forging import make_view, tell
 from tests.core.plain import peer, sign
-from tests.core.timed import DELTA, MOST, Stream, Timed
+from tests.core.timed import DELTA, MOST, Delivery, Stream, Timed
 from zpeer import effects as fx
 from zpeer import events as ev
+from zpeer.messages import View
 from zpeer.signed import Signed, Stage
 
 if TYPE_CHECKING:
@@ -25,6 +26,11 @@ FIRST_ROUND = 4 * DELTA
 def most_delay(stream: Stream, sender: PeerId, to: PeerId) -> float:
     """As long as it may take."""
     return MOST
+
+
+def steady(stream: Any, sender: PeerId, to: PeerId) -> float:
+    """All peers see everything at once, and come to their deadlines together."""
+    return 0.01
 
 
 class Clock:
@@ -72,12 +78,38 @@ def on_closed(net: Timed, i: int, do: Callable[[Signed], None]) -> None:
     net.watchers.append(watch)
 
 
-def view_of(net: Timed, i: int, claims: tuple[int, ...] = (), **changes: Any) -> Signed:
+def view_of(net: Timed, i: int, waits_for: tuple[int, ...] = (), **changes: Any) -> Signed:
     """A view of peer i in the first attempt, as its core has it by now."""
-    claimed = tuple(peer(c) for c in claims)
-    made = make_view(net.toy(i), net.genesis.run, claimed, **changes)
+    claims = tuple(peer(c) for c in waits_for)
+    made = make_view(net.toy(i), net.genesis.run, **{"claims": claims, **changes})
     assert made is not None, "its core is elsewhere"
     return made
+
+
+def call(net: Timed, view: Signed) -> None:
+    """Show all a view; its signer's core says nothing else."""
+    net.instead[view.sender, view.head, Stage.VIEW] = lambda _: view.payload
+    for to in net.toys:
+        net.at(net.now, tell(to, view))
+
+
+def as_it_is(net: Timed, toy: Toy, delivery: Delivery) -> None:
+    """A mind that does nothing: Byzantine by name, or by what a test does for it."""
+
+
+def calls(net: Timed) -> dict[int, tuple[int, ...]]:
+    """Whom each honest peer claims in the first attempt, filled while the run goes."""
+    said: dict[int, tuple[int, ...]] = {}
+
+    def watch(net: Timed, toy: Toy, event: ev.Event, effects: list[Any]) -> None:
+        for e in effects if toy.me not in net.minds else ():
+            if isinstance(e, fx.Broadcast) and (e.stage, e.head) == (Stage.VIEW, net.genesis.run):
+                view = toy.core._context.decode(sign(e.stage, e.head, toy.me, e.payload))
+                assert isinstance(view, View)
+                said[toy.me[0]] = tuple(p[0] for p in view.claims)
+
+    net.watchers.append(watch)
+    return said
 
 
 def hold(net: Timed) -> list[Record]:

@@ -19,7 +19,16 @@ from tests.core.minds import (
     stuck_at,
 )
 from tests.core.plain import peer
-from tests.core.scenes import FIRST_ROUND, Clock, departures, hold, most_delay, on_join, view_of
+from tests.core.scenes import (
+    FIRST_ROUND,
+    Clock,
+    as_it_is,
+    departures,
+    hold,
+    most_delay,
+    on_join,
+    view_of,
+)
 from tests.core.timed import (
     DELTA,
     Delivery,
@@ -214,8 +223,3 @@ def test_two_views_without_a_claim_are_a_call() -> None:
     joined = clock.joined[net.genesis.run]
     assert len(joined) == 3
     assert max(joined.values()) - min(joined.values()) <= DELTA
-
-
-def as_it_is(net: Timed, toy: Toy, delivery: Delivery) -> list[Sent] | None:
-    """Honest but by name."""
-    return None

@@ -15,6 +15,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from blake3 import blake3
+from msgspec.structs import replace
 
 from tests.core.plain import is_finite, make_genesis, peer, sign, verify
 from tests.core.shell import Toy
@@ -102,6 +103,7 @@ class Timed:
         duplicates: float = 0.0,
         computing: float = 0.0,
         timers_last: bool = False,
+        starts: float = MOST,
         **changes: Any,
     ) -> None:
         changes = {"patience": 6 * DELTA, "run": digest("timed", number(seed)), **changes}
@@ -115,6 +117,9 @@ class Timed:
         self.duplicates = duplicates
         self.computing = computing
         self.timers_last = timers_last
+        self.starts = starts
+        self.instead: dict[tuple[PeerId, Digest, Stage], Callable[[bytes], bytes]] = {}
+        """What a Byzantine peer says, even to itself, instead of what its core would."""
         self.frozen: dict[PeerId, tuple[float, float]] = {}
         """Peers that hear and do nothing from one time to another."""
         self.now = 0.0
@@ -144,7 +149,7 @@ class Timed:
         if not self.is_started:
             self.is_started = True
             for to in self.toys:
-                self.at(self.stream.share() * MOST, Delivery(to, ev.Started()))
+                self.at(self.stream.share() * self.starts, Delivery(to, ev.Started()))
         while self.heap and self.heap[0][0] <= until:
             self.step()
         return self
@@ -209,6 +214,9 @@ class Timed:
 
     def carry_out(self, toy: Toy, effect: fx.Effect) -> None:  # noqa: C901 - one table
         """One effect."""
+        if isinstance(effect, fx.Broadcast):
+            change = self.instead.get((toy.me, effect.head, effect.stage), bytes)
+            effect = replace(effect, payload=change(effect.payload))
         match effect:
             case fx.SetTimer(at=at):
                 toy.timer = at
