@@ -15,7 +15,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from zpeer.errors import ConfigError, ZpeerError
+from zpeer.errors import ConfigError, InterruptedStartError, ZpeerError
 
 app = typer.Typer(
     name="zpeer",
@@ -35,6 +35,9 @@ def main() -> None:
     """Run a command."""
     try:
         app()
+    except InterruptedStartError as end:
+        Console(stderr=True, soft_wrap=True).print(Text(str(end)))
+        sys.exit(end.exit_code)
     except ZpeerError as problem:
         line = Text("error: ", style="bold red").append(str(problem), style="not bold default")
         Console(stderr=True, soft_wrap=True).print(line)

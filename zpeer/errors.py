@@ -6,11 +6,22 @@ without a traceback.
 
 from __future__ import annotations
 
+import signal
+
 
 class ZpeerError(Exception):
     """Base of everything zpeer refuses by itself. `exit_code` is what the command ends with."""
 
     exit_code = 2
+
+
+class InterruptedStartError(ZpeerError):
+    """A signal to end, before anything was signed. `exit_code`: 128 and its number, as shells have
+    it."""
+
+    def __init__(self, reason: str, name: str) -> None:
+        super().__init__(reason)
+        self.exit_code = 128 + signal.Signals[name]
 
 
 class ConfigError(ZpeerError):

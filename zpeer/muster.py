@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from zpeer.errors import StartError, WireError
+from zpeer.errors import InterruptedStartError, StartError, WireError
 from zpeer.ids import short
 from zpeer.observations import Assembling
 from zpeer.signed import Signed
@@ -71,8 +71,8 @@ class Muster:
     def wait(self, interruption: Callable[[], str]) -> None:
         """Return when all are connected.
 
-        Raises StartError after the limit, when interrupted, and when most of the others are in
-        another run: then it is this peer that differs.
+        Raises StartError after the limit, and when most of the others are in another run: then it
+        is this peer that differs. Raises InterruptedStartError on a signal to end.
         """
         deadline = time.monotonic() + self._limit
         shown: list[PeerId] | None = None
@@ -82,7 +82,7 @@ class Muster:
                 shown = missing
             now = time.monotonic()
             if interruption():
-                raise StartError(f"ended by {interruption()}; {self._explain_missing(missing)}")
+                raise self._make_interrupted(interruption(), missing)
             if now > deadline:
                 raise StartError(self._explain_missing(missing))
             for item in self._transport.poll(min(POLL_SECONDS, max(0.0, deadline - now))):
@@ -143,6 +143,14 @@ class Muster:
         while time.monotonic() < end and not interruption():
             for item in self._transport.poll(min(POLL_SECONDS, max(0.0, end - time.monotonic()))):
                 self._take(item)
+
+    def _make_interrupted(self, name: str, missing: list[PeerId]) -> InterruptedStartError:
+        names = ", ".join(self._names[peer] for peer in missing)
+        return InterruptedStartError(
+            f"ended by {name} while waiting for {names}. Nothing was signed, so the run can be"
+            " started again",
+            name,
+        )
 
     def _explain_missing(self, missing: list[PeerId]) -> str:
         """Whom it waited for in vain, and what is known of each."""

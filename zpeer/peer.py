@@ -13,11 +13,8 @@ observations.jsonl
 
 from __future__ import annotations
 
-import signal
-import threading
 import time
 import traceback
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
 
 import msgspec
@@ -29,6 +26,7 @@ from zpeer.errors import StartError, ZpeerError
 from zpeer.events import Started
 from zpeer.genesis import WARNINGS
 from zpeer.hand import Hand
+from zpeer.interruption import handling_signals
 from zpeer.journal import SlotJournal
 from zpeer.logs import log_observation, make_logger
 from zpeer.muster import Muster, note
@@ -40,12 +38,12 @@ from zpeer.reporting import Traffic
 from zpeer.transport import BulkFrame, ControlFrame, Incoming, Listen, Sizes, Transport
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
-    from types import FrameType
 
     from zpeer.core.machine import Core
     from zpeer.ids import PeerId
+    from zpeer.interruption import Interruption
     from zpeer.observations import Observation
     from zpeer.record import Record
     from zpeer.worker import Job
@@ -138,36 +136,6 @@ class Watchers:
         self._file.flush()
         if self._observe:
             self._observe(observation)
-
-
-class Interruption:
-    """A signal to end, and how to wake the loop that must hear of it."""
-
-    def __init__(self) -> None:
-        self.signal = ""
-        self.wake: Callable[[], None] = lambda: None
-
-    def __call__(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - a handler
-        """Note the signal."""
-        self.signal = signal.Signals(number).name
-        self.wake()
-
-
-@contextmanager
-def handling_signals() -> Iterator[Interruption]:
-    """End cleanly on Ctrl-C and SIGTERM; only a main thread may set handlers."""
-    interruption = Interruption()
-    if threading.current_thread() is not threading.main_thread():
-        yield interruption
-        return
-    before = {
-        number: signal.signal(number, interruption) for number in (signal.SIGINT, signal.SIGTERM)
-    }
-    try:
-        yield interruption
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 class Process:

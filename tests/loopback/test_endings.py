@@ -14,6 +14,7 @@ from tests.loopback.processes import (
     find_processes,
     last_words,
     make_run,
+    peer_file,
     read_until,
     start,
     wait_until,
@@ -59,3 +60,21 @@ def test_no_process_is_left_and_nothing_is_lost(
         assert len(load_file(last.model)) == 2
         replayed = zpeer("replay", last.log, "--quiet")
         assert replayed.code == 0, replayed.output
+
+
+def test_a_peer_that_is_ended_while_it_waits_says_for_whom_and_can_be_started_again(
+    tmp_path: Path,
+) -> None:
+    run = make_run(tmp_path / "run")
+    peer = start("run", peer_file(run, PEERS[0]))
+    read_until(peer, '"connected": 1')
+    peer.send_signal(signal.SIGINT)
+    done = end(peer)
+    assert done.code == CODE_INTERRUPTED
+    *_, last = done.output.splitlines()
+    assert last == (
+        "ended by SIGINT while waiting for peer-1, peer-2. Nothing was signed, so the run"
+        " can be started again"
+    )
+    assert "Traceback" not in done.output
+    assert not list((run / "keys").glob("*.used/*"))
