@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from tests.core.lies import attempt_of, check_caught, check_honest, check_stopped, decode, saying
+from tests.core.lies import check_caught, check_honest, check_stopped, saying
 from tests.core.pieces import (
     closed_of,
     commit_of,
@@ -15,12 +15,11 @@ from tests.core.pieces import (
     two_stories,
     wanted_by,
 )
-from tests.core.plain import make_signature, peer
+from tests.core.plain import peer
 from tests.core.toy import Ring, Toy
 from zpeer import effects as fx
 from zpeer import events as ev
 from zpeer.core.broadcast import (
-    byzantine_max,
     echoes_mine,
     faulty_max,
     get_echo,
@@ -226,7 +225,7 @@ def test_a_verdict_agrees_by_its_record_whatever_it_echoes() -> None:
     attempt, head = context.attempt, context.attempt.base.head
     attempt.sets[Stage.CHECK] = A
     same, other = say(1, head, Verdict(B, A)), say(1, head, Verdict(A, B))
-    assert not is_agreed(context, same)
+    assert is_agreed(context, other)  # there is none of mine yet that it could differ from
     put(context, attempt, say(0, head, Verdict(A, A)))
     assert is_agreed(context, same)
     assert not echoes_mine(context, same)
@@ -247,79 +246,7 @@ def test_a_set_is_complete_with_an_agreeing_message_of_everybody() -> None:
     assert is_complete(context, Stage.REVEAL)
 
 
-# --- durations ------------------------------------------------------------------------------------
-
-
-class SlowReveal(Ring):
-    """Peer 1's REVEAL takes three seconds to the others."""
-
-    def push(self, to: PeerId, event: ev.Event, delay: float = 0.001) -> None:
-        slow = (
-            isinstance(event, ev.MessageReceived)
-            and event.signed.sender == peer(1)
-            and event.signed.stage is Stage.REVEAL
-            and to != peer(1)
-        )
-        super().push(to, event, 3.0 if slow else delay)
-
-
-def durations_said(ring: Ring) -> list[tuple[int, int, int, tuple[float, ...]]]:
-    """Who said in which step and attempt how long stages took."""
-    places = {ring.genesis.run: (0, 0)}
-    for record in ring.check_agreement():
-        repeats = record.outcome is not Outcome.COUNTED
-        places[record.head] = (
-            record.step + (not repeats),
-            record.attempt + 1 if repeats else 0,
-        )
-    return [
-        (*places[e.head], toy.me[0], decode(toy, e).durations)
-        for toy in ring.toys.values()
-        for e in wanted_by(ring, toy.me[0], fx.Broadcast)
-        if e.stage is Stage.CHECK
-    ]
-
-
-def test_the_duration_of_a_stage_is_that_until_enough_messages_are_in() -> None:
-    """The (n-f)-th message counts, so that only honest peers can make a stage long."""
-    ring = SlowReveal(5, steps=2).run()
-    check_honest(ring)
-    said = durations_said(ring)
-    assert len(said) >= 10
-    for step, attempt, me, durations in said:
-        assert len(durations) == len(STEP_STAGES)
-        assert me == 1 or all(0 <= each < 0.5 for each in durations)
-        assert (durations[4] > 0) == ((step, attempt) != (0, 0))  # not seen before the first
-
-
-def test_only_first_attempts_are_measured() -> None:
-    """A repeated one needs no new gradient."""
-
-    class SlowRepeat(Ring):
-        def push(self, to: PeerId, event: ev.Event, delay: float = 0.001) -> None:
-            toy = self.toys[to]
-            again = bool(toy.core._context.state.attempt and attempt_of(toy).base.attempt)
-            super().push(to, event, 1.0 if again else delay)
-
-    lie = saying(Stage.REVEAL, lambda _, __: b"x")
-    ring = SlowRepeat(5, steps=1, tampers={2: lie}).run()
-    check_caught(ring, {2: FaultKind.INVALID_BODY})
-    toy = ring.toys[peer(0)]
-    assert [r.attempt for r in toy.records][:2] == [0, 1]
-    assert max(toy.core._context.state.durations) < 0.5
-
-
-@pytest.mark.parametrize(
-    ("n", "m", "f"),
-    [(16, 1, 7), (16, 2, 6), (3, 1, 0), (4, 1, 1), (8, 1, 3), (1, 0, 0), (64, 4, 29)],
-)
-def test_f_is_fewer_than_half_of_the_workers(n: int, m: int, f: int) -> None:
-    assert byzantine_max(n, m) == f
-    assert f == 0 or 2 * f < n - m
-
-
 @pytest.mark.parametrize(("n", "f"), [(1, 0), (2, 0), (3, 1), (4, 1), (5, 2), (16, 7), (17, 8)])
 def test_any_minority_may_be_faulty(n: int, f: int) -> None:
     assert faulty_max(n) == f
     assert 2 * f < n <= 2 * (f + 1)
-    assert make_signature(peer(1), A) != make_signature(peer(2), A)

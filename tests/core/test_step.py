@@ -206,7 +206,7 @@ def test_a_part_that_does_not_match_is_charged_to_the_pair_and_tells_why() -> No
     assert records[0].outcome is Outcome.VOID
     assert [(c.first, c.second) for c in records[0].charges] == [(peer(0), peer(2))]
     assert ring.toys[peer(0)].warnings[0].reason == (
-        "I call; awaited: PART from peer-2; (not matching its hash: peer-2); AGGREGATED from peer-0"
+        "I call; awaited: PART from peer-2; (not matching its hash: peer-2)"
     )
 
 
@@ -226,17 +226,17 @@ def test_missing_and_altered_results_are_named() -> None:
 
 
 WAITING = [
-    (fx.DrawSecret, "my secret; COMMIT from peer-1"),
-    (fx.ComputeParts, "my gradient; COMMIT from peer-1"),
-    (fx.Recompute, "my recomputations; CHECK from peer-1"),
-    (fx.Update, "my update of the parameters; VERDICT from peer-1"),
+    (fx.DrawSecret, "my secret"),
+    (fx.ComputeParts, "my gradient"),
+    (fx.Recompute, "my recomputations"),
+    (fx.Update, "my update of the parameters"),
 ]
 
 
 @pytest.mark.parametrize(("effect", "words"), WAITING)
 def test_a_peer_that_waits_for_itself_says_for_what(effect: type[fx.Effect], words: str) -> None:
     ring = Ring(4, tampers={1: dropping(effect)}, agreement=Agreement.STOP).run()
-    assert f"awaited: {words}" in ring.toys[peer(1)].ended.reason
+    assert ring.toys[peer(1)].ended.reason.endswith(f"awaited: {words}")
     check_stopped(ring, 1)
 
 

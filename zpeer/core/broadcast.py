@@ -82,10 +82,11 @@ def get_echo(context: Context, signed: Signed) -> Digest | None:
 
 
 def is_agreed(context: Context, signed: Signed) -> bool:
-    """Whether the message belongs to my set: its echo is mine, and a VERDICT names my record. Any
-    other body that does not decode is judged as it is."""
+    """Whether the message belongs to my set: its echo is mine, and a VERDICT names my record, once
+    I have one. Any other body that does not decode is judged as it is."""
     if signed.stage is context.stages[-1] and signed.sender != context.me:
-        return says_mine(context, context.attempt, signed)
+        mine = context.attempt.signed(signed.stage, context.me)
+        return mine is None or says_mine(context, context.attempt, signed)
     return echoes_mine(context, signed)
 
 
