@@ -178,6 +178,12 @@ PLOTS: dict[str, Callable[[], dict[int, Attack]]] = {
     "two commits": lambda: {1: At(Equivocation("COMMIT"), (1, 0))},
     "two checks": lambda: {1: At(Equivocation("CHECK"), (1, 0))},
     "two verdicts": lambda: {1: At(Equivocation("VERDICT"), (1, 0))},
+    "two verdicts and a secret": lambda: {
+        1: Both(
+            At(Equivocation("VERDICT"), (1, 0)),
+            At(Saying(Stage.CHECK, spoil), (2, 0)),
+        ),
+    },
     "two views": lambda: {1: At(Equivocation("VIEW"), (1, 0)), 2: stall((1, 0))},
     "two closed": lambda: {1: At(Equivocation("CLOSED"), (1, 0)), 2: stall((1, 0))},
     "invented report": lambda: {1: At(InventedReport(), (3, 2)), 2: stall((3, 0), (3, 1))},
@@ -228,6 +234,7 @@ FAULTS = {
     "two commits": FaultKind.EQUIVOCATION,
     "two checks": FaultKind.EQUIVOCATION,
     "two verdicts": FaultKind.EQUIVOCATION,
+    "two verdicts and a secret": FaultKind.WRONG_SECRET,
     "two views": FaultKind.EQUIVOCATION,
     "two closed": FaultKind.EQUIVOCATION,
     "invented report": FaultKind.INVALID_BODY,

@@ -32,6 +32,7 @@ FOUND: dict[str, str] = {
     "two commits": "two different bodies as its COMMIT on head",
     "two checks": "two different bodies as its CHECK on head",
     "two verdicts": "two different bodies as its VERDICT on head",
+    "two verdicts and a secret": "the secret it opened gives the share",
     "two views": "two different bodies as its VIEW on head",
     "two closed": "two different bodies as its CLOSED on head",
     "invented report": "that is not its to make",
@@ -72,7 +73,7 @@ def last_of(name: str) -> tuple[Evidence, Verified]:
 
 def test_every_plot_gets_an_attempt_stuck() -> None:
     """But for two VERDICTs, of which everybody takes the one that says what it says itself."""
-    for name in PLOTS.keys() - {"two verdicts"}:
+    for name in PLOTS.keys() - {"two verdicts", "two verdicts and a secret"}:
         words = run_plot(name).swarm.list_words()
         assert any(word.stage is Stage.DECIDED for word in words), name
 
@@ -80,7 +81,9 @@ def test_every_plot_gets_an_attempt_stuck() -> None:
 # --- what a file holds ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", [name for name in PLOTS if name.startswith("two ")])
+@pytest.mark.parametrize(
+    "name", [name for name, fault in FAULTS.items() if fault is FaultKind.EQUIVOCATION]
+)
 def test_two_bodies_are_proven_by_two_signatures_and_nothing_else(name: str) -> None:
     evidence, verified = last_of(name)
     bare = (evidence.records, evidence.sets, evidence.messages, evidence.blobs, evidence.results)
@@ -97,6 +100,13 @@ def test_a_misdeed_is_proven_by_the_words_of_one_peer(name: str) -> None:
     assert evidence.sets == ()
     assert {each.sender for each in evidence.messages} == {evidence.departure.peer}
     assert [decode_record(data).head for data in evidence.records] == [evidence.departure.attempt]
+
+
+def test_a_proof_of_another_deed_is_not_written_for_a_ban() -> None:
+    """Both are known, and one is what the record says."""
+    evidence, _ = last_of("two verdicts and a secret")
+    assert evidence.statements == ()
+    assert Stage.CHECK in {messages[0].stage for messages in evidence.sets}
 
 
 def test_a_wrong_secret_in_a_view_is_held_against_the_commitment() -> None:
