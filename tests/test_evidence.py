@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.core.toy import Ring, Toy, peer
+from tests.core.plain import peer, sign
+from tests.core.toy import Ring, Toy
+from zpeer.effects import WriteEvidence
 from zpeer.errors import EvidenceError
 from zpeer.events import PartsComputed
 from zpeer.evidence import (
@@ -25,8 +27,9 @@ from zpeer.evidence import (
     write_evidence,
 )
 from zpeer.faults import FaultKind
-from zpeer.ids import digest, digest_bytes
+from zpeer.ids import NOTHING, digest, digest_bytes
 from zpeer.record import Departure
+from zpeer.signed import Stage
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -142,6 +145,25 @@ def test_bytes_that_are_gone_are_left_out(evidence: Evidence) -> None:
     effect = ring.toys[peer(0)].evidence[0]
     keys = dict.fromkeys(ring.genesis.peers, b"")
     assert collect_evidence(effect, ring.genesis, keys, lambda _: None).blobs == ()
+
+
+def test_two_signatures_are_kept_without_what_was_signed(tmp_path: Path) -> None:
+    genesis = Ring(4, 1).genesis
+    one, two = (
+        sign(Stage.VIEW, genesis.run, peer(2), payload).statement for payload in (b"one", b"two")
+    )
+    departure = Departure(peer(2), FaultKind.EQUIVOCATION, genesis.run)
+    effect = WriteEvidence(departure, (), (), (), (one, two), (), (), NOTHING)
+    keys = {each: b"\x02" + each for each in genesis.peers}
+    evidence = collect_evidence(effect, genesis, keys, lambda _: None)
+    assert evidence.statements == (one, two)
+    assert [witness.name for witness in evidence.witnesses] == ["peer-2"]
+    assert read_evidence(write_evidence(tmp_path, evidence)) == evidence
+    lines = [line.strip() for line in render_evidence(evidence)]
+    for payload in (b"one", b"two"):
+        content = digest_bytes(payload)[:4].hex()
+        shown = f"own signature: VIEW from peer-2: content {content}"
+        assert any(line.startswith(shown) for line in lines)
 
 
 def test_every_fault_peer_and_attempt_has_a_name_of_its_own() -> None:
