@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, assert_never
 import msgspec
 
 from zpeer import events
-from zpeer.core import early, judge, receive, step
+from zpeer.core import due, early, judge, receive, step
 from zpeer.core.asking import on_set_requested
 from zpeer.core.context import Context, encode
 from zpeer.core.state import Arrival, State
@@ -180,7 +180,7 @@ def dispatch(context: Context, event: Event) -> None:  # noqa: C901, PLR0912, PL
         case events.AverageTested():
             attempt.averages_tested[event.head + number(event.part)] = event
         case events.TimerFired():
-            step.on_timer(context)
+            due.on_timer(context)
         case _:  # pragma: no cover - the table is whole, which mypy proves
             assert_never(event)
 

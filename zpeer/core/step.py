@@ -1,4 +1,4 @@
-"""The order of a step, as one table, and the crank that turns it (protocol, section 2).
+"""The crank that turns a step, and how an attempt ends (protocol, section 2).
 
     COMMIT -> (PART) -> AGGREGATED -> (RESULT) -> REVEAL -> PROJECTIONS -> CHECK -> VERDICT
 
@@ -20,25 +20,14 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from zpeer.core import slow_path
-from zpeer.core.aggregate import AggregatedStage
-from zpeer.core.asking import (
-    ask_about_echoes,
-    ask_ahead,
-    ask_everybody,
-    ask_for_bytes,
-    list_ahead,
-)
+from zpeer.core.asking import ask_about_echoes
 from zpeer.core.base import make_first_base, make_next_base
-from zpeer.core.broadcast import compute_set_digest, echoes_mine, is_complete, says_mine
-from zpeer.core.call import describe_missing_messages
-from zpeer.core.check import CheckStage, find_bytes_end
-from zpeer.core.commit import CommitStage
+from zpeer.core.broadcast import compute_set_digest, is_complete
+from zpeer.core.due import on_timer, set_timer
 from zpeer.core.judge import publish_averages, request_recomputations
 from zpeer.core.proofs import write_bans
 from zpeer.core.receive import take_early
 from zpeer.core.resolve import (
-    ASK_EVERY,
-    TRIES_MAX,
     ask_for_outcome,
     find_outcome,
     is_concluding,
@@ -47,31 +36,20 @@ from zpeer.core.resolve import (
     take_shown,
 )
 from zpeer.core.retain import retain
-from zpeer.core.reveal import RevealStage
-from zpeer.core.schedule import WITH_BYTES, find_bytes_due, find_due
+from zpeer.core.stages import STAGES, awaits_myself
 from zpeer.core.state import Attempt, Base
+from zpeer.core.stops import stop_cut_off, stop_departed, stop_disagreeing
 from zpeer.core.verdict import VerdictStage, decode_record, get_outcome
-from zpeer.core.verify import ProjectionsStage, find_missing_results
-from zpeer.effects import Decide, SendSet, SetTimer, Update
-from zpeer.faults import FaultKind, is_ban, sentence
+from zpeer.core.verify import find_missing_results
+from zpeer.effects import Decide, SendSet, Update
 from zpeer.messages import Decided
 from zpeer.record import Outcome
 from zpeer.signed import Stage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from zpeer.core.context import Context, StageRules
+    from zpeer.core.context import Context
     from zpeer.record import Record
 
-STAGES: dict[Stage, type[StageRules]] = {
-    Stage.COMMIT: CommitStage,
-    Stage.AGGREGATED: AggregatedStage,
-    Stage.REVEAL: RevealStage,
-    Stage.PROJECTIONS: ProjectionsStage,
-    Stage.CHECK: CheckStage,
-    Stage.VERDICT: VerdictStage,
-}
 PEERS_MIN = 3
 
 
@@ -224,11 +202,6 @@ def conclude(context: Context) -> bool:
     return False
 
 
-def awaits_myself(context: Context) -> bool:
-    """Whether nobody but I is awaited: for the parameters after the record."""
-    return context.attempt.stage is Stage.VERDICT and bool(VerdictStage.awaited(context))
-
-
 def follow(context: Context) -> bool:
     """Arrive at the record that others decided, saying nothing any more: by the CHECK set behind
     it, mine or one that was shown to me."""
@@ -268,17 +241,6 @@ def decide(context: Context, record: Record) -> None:
         begin(context, make_next_base(context.genesis, context.aggregator, record))
 
 
-def stop_departed(context: Context, record: Record) -> None:
-    """I am out, and say why."""
-    mine = next(departure for departure in record.departures if departure.peer == context.me)
-    relation = "against" if mine.fault is FaultKind.FALSE_ACCUSATION else "accused by"
-    relation = "with" if mine.fault is FaultKind.PAIR_ELIMINATED else relation
-    other = f", {relation} {context.names([mine.accuser])}" if any(mine.accuser) else ""
-    code, word = (3, "banned") if is_ban(mine.fault) else (4, "removed")
-    reason = f"{word}: it {sentence(mine.fault)} ({mine.fault.name}{other})"
-    context.stop(code, reason, (context.me,), mine.fault)
-
-
 def is_finished(context: Context, record: Record) -> bool:
     """After the last step: nothing is open, and one more CHECK set is recorded after the last
     report."""
@@ -290,110 +252,3 @@ def is_finished(context: Context, record: Record) -> bool:
     no_reports = not any(context.attempt.base.duties)
     is_checked = record.outcome is Outcome.CLOSING and not record.views
     return nothing_open and no_reports and is_checked
-
-
-# --- time -----------------------------------------------------------------------------------------
-
-
-def set_timer(context: Context) -> None:
-    """Wake when something is due next, if that has changed: what fires too early does no harm."""
-    attempt = context.attempt
-    if attempt.timer > context.now:
-        return
-    ahead = [at for at in find_times(context) if at > context.now]
-    if ahead:
-        attempt.timer = min(ahead)
-        context.emit(SetTimer(at=attempt.timer))
-
-
-def find_times(context: Context) -> Iterator[float]:
-    """When something is due: questions, missing bytes, the stage, a round."""
-    attempt = context.attempt
-    stage, delta = attempt.stage, context.genesis.delta
-    if is_concluding(context):
-        yield attempt.tried + ASK_EVERY * delta
-    if attempt.slow is not None:
-        yield slow_path.find_close(context, attempt.slow)
-        yield slow_path.find_end(context, attempt.slow)
-        return
-    yield from list_ahead(context).values()
-    if stage in WITH_BYTES:
-        due = find_bytes_due(context)
-        yield due - 2 * delta
-        yield due
-    if stage is Stage.CHECK:
-        yield find_bytes_end(context)
-    due = find_due(context)
-    yield due - 2 * delta
-    yield due
-
-
-def on_timer(context: Context) -> None:
-    """Something is due: ask, call, or, with `agreement = "stop"`, end the run."""
-    attempt = context.attempt
-    stage, now, delta = attempt.stage, context.now, context.genesis.delta
-    attempt.timer = 0.0
-    if attempt.slow is not None or is_concluding(context):
-        ask_again(context)
-        return
-    ask_ahead(context)
-    is_unsaid = stage in WITH_BYTES and stage not in attempt.sent
-    if is_unsaid and now >= find_bytes_due(context) - 2 * delta:
-        ask_for_bytes(context)
-    if now >= find_due(context) - 2 * delta:
-        ask_everybody(context)
-    if context.is_agreeing:
-        slow_path.call_late(context)
-    elif now >= find_due(context):
-        stop_waiting(context)
-
-
-def ask_again(context: Context) -> None:
-    """What the outcome rests on has not come: an honest peer would have answered."""
-    attempt = context.attempt
-    if not is_concluding(context):
-        return
-    if awaits_myself(context):
-        attempt.tried = context.now
-    elif attempt.tries >= TRIES_MAX:
-        stop_cut_off(context, "what the others decided rests on messages that nobody shows me")
-    elif context.now >= attempt.tried + ASK_EVERY * context.genesis.delta:
-        ask_for_outcome(context)
-
-
-def stop_cut_off(context: Context, reason: str) -> None:
-    """Whoever is cut off decides nothing."""
-    base = context.attempt.base
-    context.stop(5, f"cut off in step {base.step}, attempt {base.attempt}: {reason}")
-
-
-def stop_waiting(context: Context) -> None:
-    """Say which stage, which peers and what was awaited."""
-    attempt = context.attempt
-    late = [peer for peer in attempt.base.roster if attempt.signed(attempt.stage, peer) is None]
-    lines = STAGES[attempt.stage].awaited(context) if attempt.stage not in attempt.sent else []
-    if not context.is_protected and attempt.stage is Stage.AGGREGATED:
-        lines += ProjectionsStage.awaited(context)
-    lines += describe_missing_messages(context)
-    context.stop(
-        5,
-        f"deadline of {attempt.stage.name} passed after {context.now - attempt.entered:.0f} s in"
-        f" step {attempt.base.step}, attempt {attempt.base.attempt}; awaited: {'; '.join(lines)}",
-        tuple(late),
-    )
-
-
-def stop_disagreeing(context: Context) -> None:
-    """All verdicts are in, not all are mine, and no other echo explains that."""
-    attempt = context.attempt
-    members = attempt.members(Stage.VERDICT)
-    if len(members) < len(attempt.base.roster) or Stage.VERDICT not in attempt.sent:
-        return
-    others = [s.sender for s in members if not says_mine(context, attempt, s)]
-    if others and all(echoes_mine(context, s) for s in members):
-        context.stop(
-            5,
-            f"VERDICT differs from mine at {context.names(others)} in step {attempt.base.step},"
-            f" attempt {attempt.base.attempt}: peers do not agree on what happened",
-            tuple(others),
-        )
