@@ -28,6 +28,7 @@ from zpeer.genesis import WARNINGS
 from zpeer.hand import Hand
 from zpeer.interruption import handling_signals
 from zpeer.journal import SlotJournal
+from zpeer.leavers import Leavers
 from zpeer.logs import log_observation, make_logger
 from zpeer.muster import Muster, note
 from zpeer.observations import Evaluated
@@ -42,13 +43,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from zpeer.core.machine import Core
-    from zpeer.ids import PeerId
     from zpeer.interruption import Interruption
     from zpeer.observations import Observation
     from zpeer.record import Record
     from zpeer.worker import Job
 
-CRASHED, STOPPED = 1, 5
+FINISHED, CRASHED, REMOVED, STOPPED = 0, 1, 4, 5
 WORKERS_LEAST = 2
 """Of a roster of three: what makes a part largest."""
 IDLE_SECONDS = 1.0
@@ -59,11 +59,9 @@ LINGER_SECONDS = 2.0
 """After a stop in disagreement sets are still shown to peers that look for who lied."""
 JOIN_SECONDS = 60.0
 FLUSH_SECONDS = 5.0
-"""At most so long for the last VERDICT to get out: on a busy machine that takes a while, and who
-misses it waits for it until its deadline."""
-FORGET_AFTER = 4
-"""Records after which a peer that left is turned away: until then it may still learn that it did.
-"""
+"""At most so long for the last VERDICT to get out: on a busy machine that takes a while, or a
+connection breaks, and who misses it waits for it until its deadline."""
+STAY_POLL_SECONDS = 0.02
 
 
 def run_peer(peer_file: Path, *, observe: Callable[[Observation], None] | None = None) -> int:
@@ -154,8 +152,7 @@ class Process:
         self._interruption = interruption
         self._started = time.monotonic()
         self._recorder: Recorder | None = None
-        self._records = 0
-        self._left: dict[PeerId, int] = {}
+        self._leavers = Leavers()
         genesis = prepared.shared.genesis
         self._names = dict(zip(genesis.peers, genesis.names, strict=True))
         self._claim = SlotJournal.claim(
@@ -248,14 +245,27 @@ class Process:
     # --- the loop ---------------------------------------------------------------------------------
 
     def _loop(self) -> None:
-        """Until the core stops, and a little longer where others may need what this peer holds."""
+        """Until the core stops, and a little longer."""
         session = self._peer.session
         while session.stopped is None and not self._interruption.signal:
             self._turn(session.deadline)
         if session.stopped is not None and session.stopped.code == STOPPED:
-            end = self._now() + LINGER_SECONDS
-            while self._now() < end and not self._interruption.signal:
-                self._turn(end)
+            self._stay(LINGER_SECONDS, lambda: True)
+        elif session.stopped is not None and session.stopped.code in (FINISHED, REMOVED):
+            self._transport.take_leave()
+            self._stay(FLUSH_SECONDS, self._is_awaited)
+
+    def _stay(self, seconds: float, is_wanted: Callable[[], bool]) -> None:
+        """Answer others, who may need what this peer holds, at most so long."""
+        end = self._now() + seconds
+        while is_wanted() and self._now() < end and not self._interruption.signal:
+            self._turn(min(end, self._now() + STAY_POLL_SECONDS))
+
+    def _is_awaited(self) -> bool:
+        """Whether somebody of the last roster may not have heard all that I said: its connection
+        may have broken just now, and without the last VERDICT it does not come to its end."""
+        record = self._peer.session.record
+        return bool(self._transport.list_waiting() & set(record.roster if record else ()))
 
     def _turn(self, until: float) -> None:
         """Wait for something to happen, and deal with it."""
@@ -286,14 +296,9 @@ class Process:
             note(self._watchers.logger, self._names, item)
 
     def _forget_departed(self, record: Record) -> None:
-        """Turn away who left some records ago."""
-        self._records += 1
-        for departure in record.departures:
-            self._left.setdefault(departure.peer, self._records)
-        for peer, since in list(self._left.items()):
-            if self._records - since >= FORGET_AFTER:
-                self._transport.forget(peer)
-                del self._left[peer]
+        """Turn away who left some time ago."""
+        for peer in self._leavers.turn(record, self._now()):
+            self._transport.forget(peer)
 
     # --- the end ----------------------------------------------------------------------------------
 

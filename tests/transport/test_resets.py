@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+from time import monotonic
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.transport.harness import P0, P1, Relay, relayed
+from tests.transport.harness import P0, P1, Group, Relay, make, relayed
 from zpeer.transport import BulkFrame, links
 from zpeer.transport.guard import HAS_TCP_INFO
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.transport.harness import Group
+    from zpeer.transport.handshake import Link
 
 pytestmark = pytest.mark.loopback
 
 LINUX = pytest.mark.skipif(not HAS_TCP_INFO, reason="only on Linux connections are watched")
 NEVER_S = 1000.0
+
+
+def list_links(group: Group) -> list[Link]:
+    """Between the two transports that there are."""
+    first, second = group.transports
+    return [first._links[P1], second._links[P0]]
 
 
 @LINUX
@@ -44,16 +51,35 @@ def test_what_was_lost_with_a_connection_does_not_wait_for_the_next_beat(
 ) -> None:
     with Relay() as control, Relay() as bulk, relayed(control, bulk) as group:
         monkeypatch.setattr(links, "BEAT_S", NEVER_S)
-        next_beats = [link.next_beat for t in group.transports for link in t._links.values()]
-        group.until(
-            lambda: all(
-                link.next_beat not in next_beats and link.next_beat - links.BEAT_S > 0
-                for t in group.transports
-                for link in t._links.values()
-            ),
-            "the last beats for a long time",
-        )
+        until = monotonic() + NEVER_S / 2
+        group.until(lambda: all(link.next_beat > until for link in list_links(group)))
         control.cut()
         bulk.cut()
         assert send(group)
         group.until(lambda: has_come(group), "what was sent into the broken connection")
+
+
+def test_who_has_taken_leave_is_waited_for_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Group(make(0), make(1)).start() as group:
+        group.until(lambda: all(t.connected() for t in group.transports))
+        first, second = group.transports
+        monkeypatch.setattr(links, "BEAT_S", NEVER_S)
+        until = monotonic() + NEVER_S / 2
+        group.until(lambda: all(link.next_beat > until for link in list_links(group)))
+        assert first.send_control(P1, b"the last word")
+        group.until(lambda: group.control(1, P0) == [b"the last word"])
+        assert first.list_waiting() == {P1}
+        second.take_leave()
+        group.until(lambda: not first.list_waiting())
+        assert first.send_control(P1, b"another")
+        assert not first.list_waiting()
+        assert not second.list_waiting()
+
+
+def test_who_still_lacks_something_is_known_until_its_new_connection_has_brought_it() -> None:
+    with Relay() as control, Relay() as bulk, relayed(control, bulk) as group:
+        control.cut()
+        assert group.transports[0].send_control(P1, b"the last word")
+        assert group.transports[0].list_waiting() == {P1}
+        group.until(lambda: not group.transports[0].list_waiting())
+        group.until(lambda: group.control(1, P0) == [b"the last word"])

@@ -7,7 +7,8 @@ connection a peer is reached now; what it lacks is sent again, so a broken conne
 Only what was too large is not sent again: it cost the connection (`mending.py`), and would at every
 turn. That is for its sender to decide, who knows the size: a receiver that skipped a number on its
 own could be made to lose an honest message by whoever alters bytes under way. A DEALER also
-announces where its owner is reached (`announcement.py`).
+announces where its owner is reached (`announcement.py`). Who is about to end says with its beats
+that it needs nothing more, so that nobody stays for its sake.
 """
 
 from __future__ import annotations
@@ -51,6 +52,10 @@ BEAT = struct.Struct(f"<{SESSION_SIZE}sQQ")
 """The session whose frames are acknowledged, the number up to which they have come, and the most
 bytes that a message may have."""
 NO_SESSION = bytes(SESSION_SIZE)
+LEAVING = 2**64 - 1
+"""Instead of a number: I need nothing any more."""
+LEAVING_MS = 200
+"""What says so has so long to get out."""
 FRAMES = 2
 QUEUE = 32
 """Messages of one peer read ahead by ZeroMQ, and the most taken in one go: others wait too."""
@@ -83,6 +88,7 @@ class ControlLink:
         self.received = 0
         self.unacknowledged = 0
         self.is_open = False
+        self.has_left = False
         self.address: Address | None = None
 
     def accept(self, session: bytes) -> None:
@@ -90,6 +96,7 @@ class ControlLink:
         if session != self.session:
             self.session = session
             self.received = 0
+            self.has_left = False
         self.is_open = True
 
     def refuse(self) -> None:
@@ -115,6 +122,7 @@ class ControlPlane:
         self._message_bytes_max = message_bytes_max
         self._session = session
         self._counters = counters
+        self._is_leaving = False
         self.gate = Gate(context, {peer: them.curve.encode() for peer, them in roster.items()})
         self.router = make_router(context, BEAT.size)
         be_curve_server(self.router, identity.curve_secret)
@@ -156,6 +164,8 @@ class ControlPlane:
     def send(self, peer: PeerId, data: bytes) -> bool:
         """Send now, or as soon as the peer is there; False if too much waits for it already."""
         link = self.links[peer]
+        if link.has_left:
+            return True
         sent = link.outbox.push(link.next_number, [PREFIX.pack(DATA, link.next_number), data])
         link.next_number += sent
         return sent
@@ -164,12 +174,23 @@ class ControlPlane:
         """Say to a peer that I am here and what I have of it; nothing if it is not there."""
         link = self.links[peer]
         try:
-            beat = BEAT.pack(link.session, link.received, self._message_bytes_max)
+            received = LEAVING if self._is_leaving else link.received
+            beat = BEAT.pack(link.session, received, self._message_bytes_max)
             link.dealer.send(beat, zmq.NOBLOCK)
         except zmq.Again:
             return
         link.unacknowledged = 0
         self._counters.beats_sent += curve_bytes(BEAT.size)
+
+    def leave(self) -> None:
+        """Say to all that I need nothing any more."""
+        self._is_leaving = True
+        for peer in self.links:
+            self.beat(peer)
+
+    def list_waiting(self) -> set[PeerId]:
+        """Peers that have not yet said that they have all I sent them, or need none of it."""
+        return {peer for peer, link in self.links.items() if len(link.outbox) and not link.has_left}
 
     def announce(self, peer: PeerId, announcement: bytes) -> None:
         """Tell a peer where I am; nothing if too much waits for it. Not counted, as greetings."""
@@ -208,6 +229,7 @@ class ControlPlane:
         session, number, body_bytes_max = BEAT.unpack(frame.buffer)
         if session == self._session:
             link.outbox.acknowledge_up_to(number)
+            link.has_left = link.has_left or number == LEAVING
         self.router_guard.know(route, frame)
         self.router_guard.cut_route(link.outbox.reroute(route, body_bytes_max))
 
@@ -283,7 +305,7 @@ class ControlPlane:
         self.router_guard.close()
         for link in self.links.values():
             link.guard.close()
-            link.dealer.close()
+            link.dealer.close(linger=min(linger_ms, LEAVING_MS) if self._is_leaving else 0)
         self.router.close(linger=linger_ms)
         self.gate.socket.close()
 

@@ -17,11 +17,9 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 import msgspec
-import zmq
 
 from zpeer.signed import PROTOCOL_VERSION
 from zpeer.transport import bulk, control
-from zpeer.transport.bell import Bell
 from zpeer.transport.dialling import Dialler, Place
 from zpeer.transport.handshake import Link
 from zpeer.transport.hello import SESSION_SIZE, Hello, HelloError
@@ -34,11 +32,12 @@ from zpeer.transport.incoming import (
     Incoming,
     Refused,
 )
+from zpeer.transport.reactor import Reactor
 from zpeer.transport.sockets import Address, make_context
 from zpeer.transport.traffic import Counters
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from zpeer.identity import Identity, PublicIdentity
     from zpeer.ids import Digest, PeerId
@@ -97,10 +96,8 @@ class Transport:
         self._incoming: deque[Incoming] = deque()
         self._failed: deque[BadFrame] = deque(maxlen=1024)
         self._counting = Lock()
-        self._bell = Bell()
-        self._rung = False
-        self._poller = zmq.Poller()
-        self._handlers: dict[zmq.Socket[bytes] | int, Callable[[], None]] = {}
+        self._reactor = Reactor()
+        self._is_bound = False
         self._next_check = 0.0
 
     # --- beginning and end ---
@@ -113,10 +110,10 @@ class Transport:
         template = msgspec.structs.replace(self._hello, bulk_port=advertised)
         for peer, link in self._links.items():
             self._control.greet(peer, link.greeting(template))
-        self._handle(self._bell.fileno(), self._silence)
-        self._handle(self._control.gate.socket, self._answer_gate)
-        self._handle(self._control.router, self._take_control_beats)
-        self._handle(self._bulk.router, self._take_bulk_beats)
+        self._reactor.add(self._control.gate.socket, self._answer_gate)
+        self._reactor.add(self._control.router, self._take_control_beats)
+        self._reactor.add(self._bulk.router, self._take_bulk_beats)
+        self._is_bound = True
         return control_port, bulk_port
 
     def start(self, addresses: Mapping[PeerId, str]) -> None:
@@ -125,7 +122,7 @@ class Transport:
         Mine, if it is among them, is what I announce, unless another is advertised. Binds first if
         that was not done. StartError names what cannot be used.
         """
-        if not self._handlers:
+        if not self._is_bound:
             self.bind()
         announced = self._listen.find_announced(addresses.get(self._me, ""))
         for peer, link in self._links.items():
@@ -133,23 +130,21 @@ class Transport:
             if announced:
                 link.announce(self._hello.run, announced)
             self._dialler.start(peer, link.address)
-            self._handle(self._control.links[peer].dealer, partial(self._take_control, peer))
+            self._reactor.add(self._control.links[peer].dealer, partial(self._take_control, peer))
 
     def close(self, linger_s: float = 1.0) -> None:
         """End everything; at most `linger_s` for what is on its way to peers that are there."""
-        self._poller = zmq.Poller()
-        self._handlers.clear()
+        self._reactor.close()
         linger_ms = ceil(linger_s * 1000)
         self._control.close(linger_ms)
         self._bulk.close(linger_ms)
         self._context.destroy()
-        self._bell.close()
 
     def forget(self, peer: PeerId) -> None:
         """Drop a peer for good: it is banned, and is turned away from now on."""
         if peer not in self._links:
             return
-        self._ignore(self._control.links[peer].dealer)
+        self._reactor.remove(self._control.links[peer].dealer)
         self._drop_bulk(peer)
         self._bulk.forget(peer)
         self._control.forget(peer)
@@ -190,6 +185,14 @@ class Transport:
         self.counters.undelivered += not sent
         return sent
 
+    def take_leave(self) -> None:
+        """Tell all that I need nothing any more: nobody has to stay for my sake."""
+        self._control.leave()
+
+    def list_waiting(self) -> set[PeerId]:
+        """Who may still lack control messages that I sent, and has not taken leave."""
+        return self._control.list_waiting()
+
     # --- receiving ---
 
     def poll(self, timeout_s: float) -> list[Incoming]:
@@ -198,17 +201,13 @@ class Transport:
         while True:
             now = monotonic()
             next_duty = self._do_duties(now)
-            wait_s = max(0.0, min(deadline, next_duty) - now)
-            for ready, _ in self._poller.poll(0 if self._has_news() else ceil(wait_s * 1000)):
-                handler = self._handlers.get(ready)
-                if handler is not None:
-                    handler()
-            if self._has_news() or self._rung or monotonic() >= deadline:
+            self._reactor.turn(0.0 if self._has_news() else min(deadline, next_duty) - now)
+            if self._has_news() or self._reactor.has_rung or monotonic() >= deadline:
                 return self._take_news()
 
     def wake(self) -> None:
         """Let `poll` return. From any thread, also from a signal handler."""
-        self._bell.ring()
+        self._reactor.ring()
 
     def open(self, frame: BulkFrame) -> bytes | None:
         """The tensor; None, counted and reported, if altered or seen before. In any thread."""
@@ -261,7 +260,7 @@ class Transport:
         return bool(self._incoming or self._failed)
 
     def _take_news(self) -> list[Incoming]:
-        self._rung = False
+        self._reactor.silence()
         while self._failed:
             self._report_bad(self._failed.popleft())
         news = list(self._incoming)
@@ -299,18 +298,6 @@ class Transport:
             times = self.dropped[drop.peer]
             if times.bit_count() == 1:
                 self._incoming.append(Dropped(*drop, times))
-
-    def _handle(self, source: zmq.Socket[bytes] | int, handler: Callable[[], None]) -> None:
-        self._poller.register(source, zmq.POLLIN)
-        self._handlers[source] = handler
-
-    def _ignore(self, source: zmq.Socket[bytes]) -> None:
-        if self._handlers.pop(source, None) is not None:
-            self._poller.unregister(source)
-
-    def _silence(self) -> None:
-        self._rung = True
-        self._bell.silence()
 
     def _answer_gate(self) -> None:
         stranger = self._control.gate.answer()
@@ -383,12 +370,12 @@ class Transport:
             self._drop_bulk(peer)
             address = Address(link.host, hello.bulk_port)
             tensors = self._bulk.connect(peer, address, link.agreement)
-            self._handle(tensors.dealer, partial(self._take_bulk, peer))
+            self._reactor.add(tensors.dealer, partial(self._take_bulk, peer))
             link.is_connected = False
 
     def _drop_bulk(self, peer: PeerId) -> None:
         if peer in self._bulk.links:
-            self._ignore(self._bulk.links[peer].dealer)
+            self._reactor.remove(self._bulk.links[peer].dealer)
             self._bulk.drop(peer)
 
     def _take_bulk(self, peer: PeerId) -> None:
