@@ -24,7 +24,7 @@ from zpeer.core.draw import validators_in_force
 from zpeer.core.mprng import compute_batch_seed
 from zpeer.effects import Broadcast
 from zpeer.errors import PluginError, WireError, ZpeerError
-from zpeer.events import MessageReceived, Started
+from zpeer.events import MessageReceived, SecretDrawn, Started
 from zpeer.factories import describe_error
 from zpeer.ids import NOTHING, Digest, PeerId, digest
 from zpeer.measures import get_axes
@@ -144,6 +144,7 @@ class Situation:
         self.now = self.started = now
         self.delta = resources.genesis.delta
         self.place = base.place
+        self.secret = NOTHING
         self.me = resources.me
         self.head = base.head
         self.step = base.step
@@ -229,8 +230,10 @@ class Situation:
         return validators, policy.targets(beacon, self.workers, count)
 
     def see(self, event: Event, now: float) -> None:
-        """Note the time, and what others committed to."""
+        """Note the time, my secret, and what others committed to."""
         self.now = now
+        if isinstance(event, SecretDrawn) and event.head == self.head:
+            self.secret = event.secret
         if not isinstance(event, MessageReceived):
             return
         signed = event.signed

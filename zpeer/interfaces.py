@@ -135,6 +135,8 @@ class AttackContext(Protocol):
     """Open accusations, of which each CHECK of this attempt holds findings."""
     place: Digest
     """What secrets and shares of this attempt are bound to."""
+    secret: Digest
+    """My a_i; NOTHING until it is drawn."""
     delta: float
     """Δ: seconds within which a message between honest peers arrives."""
     now: float

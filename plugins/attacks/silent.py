@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from zpeer.effects import Broadcast
 from zpeer.hookspecs import hookimpl
-from zpeer.signed import Stage
 
-from ._colluder import Colluder
+from ._speech import AnyStage, Provoker, is_said
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,28 +16,25 @@ if TYPE_CHECKING:
     from zpeer.interfaces import Attack, AttackContext
 
 
-class Silent(Colluder):
-    """Sends no message of `stage`.
+class Silent(Provoker):
+    """Sends no message of `stage`; a `validator` only while it has to report. In the stages of the
+    slow path it calls first.
 
-    Looks like a crash, and no proof tells them apart (protocol, section 5). With `agreement =
-    "stop"` everybody stops at the deadline, naming stage and peer.
+    Looks like a crash, but it takes part in the slow path: CLAIMED_BY_MOST. Nobody waits for a
+    CLOSED or DECIDED for long. With `agreement = "stop"` everybody stops at the deadline, naming
+    stage and peer.
     """
 
-    def __init__(
-        self,
-        stage: Literal[
-            "COMMIT", "AGGREGATED", "REVEAL", "PROJECTIONS", "CHECK", "VERDICT"
-        ] = "COMMIT",
-    ) -> None:
-        self.stage = Stage[stage]
+    def __init__(self, stage: AnyStage = "COMMIT", validator: bool = False) -> None:
+        super().__init__(stage)
+        self.validator = validator
 
     def effects(self, context: AttackContext, effects: list[Effect]) -> list[Outgoing]:
         """Without one broadcast."""
-        return [
-            effect
-            for effect in super().effects(context, effects)
-            if not (isinstance(effect, Broadcast) and effect.stage is self.stage)
-        ]
+        outgoing = super().effects(context, effects)
+        if self.validator and not context.duties.get(context.me):
+            return outgoing
+        return [effect for effect in outgoing if not is_said(effect, self.stage)]
 
 
 @hookimpl

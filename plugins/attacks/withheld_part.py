@@ -1,13 +1,14 @@
-"""One owner waits for a part in vain."""
+"""Owners wait for a part in vain."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from zpeer.effects import SendPart
+from zpeer.effects import SendBlob, SendPart
 from zpeer.hookspecs import hookimpl
 
 from ._colluder import Colluder
+from ._speech import pick_victims
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,28 +19,35 @@ if TYPE_CHECKING:
 
 
 class WithheldPart(Colluder):
-    """Does not send its part to the first honest owner, or sends it bytes that do not match the
-    commitment (`wrong`).
+    """Does not send its parts to `one` honest owner, to `some` (as many as may be faulty) or to
+    `all`; or sends bytes that do not match the commitment (`wrong`). Asked for them, it is silent.
 
-    Only that owner sees it and it has no proof: a claim, not a fault (protocol, section 5). With
-    `agreement = "stop"` it stops at its deadline, naming this peer; the others stop naming it.
+    Only an owner sees it and it has no proof: it calls, and the pair is charged (protocol, section
+    5). Past its limit both leave: PAIR_ELIMINATED, one honest peer for each attacker. Claimed by
+    more than may be faulty the attacker leaves at once: CLAIMED_BY_MOST. With `agreement = "stop"`
+    the owner stops at its deadline, naming this peer.
     """
 
-    def __init__(self, mode: Literal["missing", "wrong"] = "missing") -> None:
+    def __init__(
+        self,
+        mode: Literal["missing", "wrong"] = "missing",
+        of: Literal["one", "some", "all"] = "one",
+    ) -> None:
         self.mode = mode
+        self.of = of
 
     def part(self, context: AttackContext, part: int, data: Bytes) -> Bytes:
-        """Zeros for one owner."""
-        is_wrong = self.mode == "wrong" and context.workers[part] == context.honest_workers[0]
-        return bytes(memoryview(data).nbytes) if is_wrong else data
+        """Zeros for some owners."""
+        is_victim = context.workers[part] in pick_victims(context, self.of)
+        return bytes(memoryview(data).nbytes) if self.mode == "wrong" and is_victim else data
 
     def effects(self, context: AttackContext, effects: list[Effect]) -> list[Outgoing]:
-        """Without one PART."""
+        """Without some PARTs, and without answers."""
+        victims = pick_victims(context, self.of)
         outgoing = super().effects(context, effects)
-        if self.mode == "wrong":
-            return outgoing
-        victim = context.honest_workers[0] if context.honest_workers else None
-        return [e for e in outgoing if not (isinstance(e, SendPart) and e.to == victim)]
+        if self.mode == "missing":
+            outgoing = [e for e in outgoing if not (isinstance(e, SendPart) and e.to in victims)]
+        return [e for e in outgoing if not (isinstance(e, SendBlob) and set(e.to) <= set(victims))]
 
 
 @hookimpl

@@ -73,7 +73,10 @@ def on_other_head(context: Context, signed: Signed) -> None:
 
 def on_past(context: Context, past: Attempt, signed: Signed) -> None:
     """A view of a decided attempt is kept, to be settled, and answered with how it ended; a DECIDED
-    belongs to the certificate."""
+    belongs to the certificate. Another body for a slot, signed afterwards, is a proof like any."""
+    said = past.signed(signed.stage, signed.sender)
+    if said is not None and said.body != signed.body and signed.stage in SLOTS:
+        note_proof(context, Equivocation(said.statement, signed.statement))
     if signed.stage is Stage.DECIDED:
         past.messages.setdefault(Stage.DECIDED, {}).setdefault(signed.sender, signed)
         show_departed(context, past)
