@@ -39,9 +39,17 @@ def on_message(context: Context, signed: Signed) -> None:
         return
     elif signed.stage is Stage.VIEW:
         if context.is_agreeing:
-            take_view(context, signed, ())
+            hear_view(context, attempt, signed)
     elif signed.stage in context.stages or (context.is_agreeing and signed.stage in SLOTS):
         take_message(context, attempt, signed)
+
+
+def hear_view(context: Context, attempt: Attempt, signed: Signed) -> None:
+    """A view from its signer: also one that is not taken is a body for its slot."""
+    proof = put(context, attempt, signed)
+    if proof is not None:
+        note_proof(context, proof)
+    take_view(context, signed, ())
 
 
 def take_message(context: Context, attempt: Attempt, signed: Signed) -> None:
