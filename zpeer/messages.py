@@ -105,7 +105,7 @@ class Check(msgspec.Struct, frozen=True, array_like=True):
     findings: tuple[Finding, ...] = ()
     reports: tuple[Report, ...] = ()
     durations: tuple[float, ...] = ()
-    """Seconds until the (n-f)-th message of each stage, when the sender last saw it: all stages of
+    """Seconds that each stage took, when the sender last saw it (`core/timing.py`): all stages of
     an attempt, in order; 0 for one it has not seen yet."""
     views: tuple[Signed, ...] = ()
     """VIEWs of the last attempt whose CHECK set stands in a record, by the signer: so no call is

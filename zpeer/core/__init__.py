@@ -182,7 +182,7 @@ Agreement in trouble (section 5)
 ================================
 
 *Schedule* (`schedule.py`). All due times of an attempt are fixed when it starts, by durations that
-all agree on: what each stage took lately, as the median of what peers saw of the (n-f)-th message,
+all agree on: what each stage took lately, as the median over peers of what they saw (`timing.py`),
 times a margin; never less than `patience`, which is 6 Delta. PARTs and RESULTs are due 6 Delta
 before the word that rests on them: who lacks bytes calls before anybody can miss its word.
 

@@ -242,5 +242,5 @@ class State(msgspec.Struct):
     proofs: dict[PeerId, Proof] = {}
     """What convicts a peer of the roster by its own signatures, until a record acts on it."""
     durations: list[float] = msgspec.field(default_factory=lambda: [0.0] * len(STEP_STAGES))
-    """Seconds until the (n-f)-th message of each stage, when I last saw it in a first attempt."""
+    """Seconds that each stage took, when I last saw it in a first attempt (`timing.py`)."""
     stopped: bool = False
