@@ -16,14 +16,16 @@ from tests.core.lies import (
     read,
     saying,
 )
-from tests.core.plain import peer, to_bytes
+from tests.core.plain import peer, sign, to_bytes
 from tests.core.toy import Ring, Toy
 from zpeer import effects as fx
 from zpeer import events as ev
 from zpeer.faults import FaultKind
-from zpeer.messages import Aggregated
+from zpeer.ids import NOTHING, digest
+from zpeer.messages import Aggregated, Commit
 from zpeer.record import Outcome
 from zpeer.signed import Stage
+from zpeer.wire import encode_payload
 
 if TYPE_CHECKING:
     from zpeer.ids import Digest
@@ -120,3 +122,14 @@ def test_more_workers_than_blocks_leave_some_parts_empty() -> None:
     ring = Ring(14, steps=1).run()
     check_honest(ring)
     assert ring.toys[peer(0)].parts[ring.genesis.run][13] == b""
+
+
+def test_bytes_that_come_before_a_commit_of_too_few_parts_is_judged_do_no_harm() -> None:
+    ring = Ring(4)
+    toy = ring.toys[peer(3)]
+    toy.tell(ev.Started(), 0.0)
+    short = encode_payload(Commit((digest("a part"),), NOTHING))
+    said = sign(Stage.COMMIT, ring.genesis.run, peer(1), short)
+    toy.tell(ev.MessageReceived(said), 0.0)
+    wanted = toy.tell(ev.BlobArrived(digest("other bytes"), 24, True), 0.0)
+    assert fx.Release(heads=(), parameters=(), blobs=(digest("other bytes"),)) in wanted

@@ -22,9 +22,11 @@ if TYPE_CHECKING:
 
 
 def get_committed(context: Context, worker: PeerId, part: int) -> Digest:
-    """H(g_i[j]) as worker i committed to it; NOTHING where its COMMIT is not valid."""
+    """H(g_i[j]) as worker i committed to it; NOTHING where its COMMIT is not valid. Bytes may come
+    before it is judged, so it may be too short."""
     commit = get_valid(context, context.attempt, Stage.COMMIT, worker)
-    return commit.parts[part] if isinstance(commit, Commit) and commit.parts else NOTHING
+    has_part = isinstance(commit, Commit) and 0 <= part < len(commit.parts)
+    return commit.parts[part] if isinstance(commit, Commit) and has_part else NOTHING
 
 
 def find_missing_parts(context: Context) -> list[PeerId]:
