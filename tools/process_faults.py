@@ -71,7 +71,7 @@ def count_steps(seconds: float, pace: float) -> int:
 def find_problems(fault: Fault, outcome: Outcome) -> list[str]:
     """What is not as it must be."""
     found = [f"{name} had to be ended: it hangs" for name in outcome.hanging]
-    if not outcome.is_played:
+    if not outcome.is_played and outcome.board.finished:
         found.append("the run was over before the fault was; it needs more steps")
     found += find_wrong_ends(fault, outcome)
     found += find_wrong_departures(fault, outcome)
@@ -101,7 +101,7 @@ def find_wrong_departures(fault: Fault, outcome: Outcome) -> list[str]:
     ]
     removed = {ban.left.peer for ban in board.bans}
     found += [f"{name} was removed" for name in sorted(removed - set(fault.fates))]
-    left = [name for name in NAMES if name not in removed]
+    left = [name for name in board.members if name not in removed]
     for member in board.finished:
         if member.ended and member.ended.roster != left:
             found.append(

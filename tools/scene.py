@@ -139,16 +139,16 @@ class Outcome(NamedTuple):
         return [msgspec.convert(each, StepDecided) for each in said if each["type"] == "step"]
 
     def lost_seconds(self, name: str) -> float:
-        """What the script cost a peer: until the first counted step that began after it, beyond
-        what steps took before it.
+        """What the script cost a peer, until the first counted step that began after it: attempts
+        that came to nothing, and what steps took beyond the usual.
         """
         records = self.records(name)
         begin, end = self.span.begin[name], self.span.end[name]
-        usual = typical_seconds(records[:begin])
         lost = 0.0
         for place, record in enumerate(records[begin:], begin):
             is_counted = record.outcome == "counted"
-            lost += record.seconds - usual * is_counted
+            like = [each for each in records if len(each.roster) == len(record.roster)]
+            lost += record.seconds - typical_seconds(like) * is_counted
             if is_counted and place > end:
                 break
         return lost

@@ -1,0 +1,103 @@
+"""Processes that die or freeze and connections that break: the others go on, and end equal."""
+
+from __future__ import annotations
+
+from io import StringIO
+from typing import TYPE_CHECKING
+
+import pytest
+from rich.console import Console
+
+from tests.loopback.processes import TEMPLATE, find_processes, last_words, said, zpeer
+from tools.experiment import Plan
+from tools.faults import KILLED, Fault
+from tools.process_faults import find_problems
+from tools.relay import Relay
+from tools.scene import Outcome, Scene, play
+from zpeer.faults import FaultKind
+from zpeer.observations import StepDecided, Waited
+from zpeer.view import PlainView
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tools.scene import Wait
+
+pytestmark = pytest.mark.loopback
+
+PEERS = 5
+VICTIM = "peer-3"
+OTHERS = ("peer-0", "peer-1", "peer-2", "peer-4")
+WARM_UP = 4
+STEPS = 30
+PATIENCE = 3.0
+RESETS = 6
+
+
+def run(home: Path, fault: Fault) -> Outcome:
+    """A run in which that happens; it must come out as the fault says."""
+    template = home / "template.toml"
+    template.write_text(TEMPLATE)
+    changes = {"run.steps": STEPS, "run.patience": PATIENCE}
+    plan = Plan(fault.label, PEERS, changes=changes, template=template)
+    view = PlainView(Console(file=StringIO()))
+    outcome = play(plan, home / "run", fault.script, view, fault.kind)
+    assert find_problems(fault, outcome) == []
+    assert not find_processes(home / "run")
+    return outcome
+
+
+def stuck(outcome: Outcome, name: str) -> list[Waited]:
+    """What a peer says of attempts that got stuck."""
+    return [each for each in said(outcome.directory, name) if isinstance(each, Waited)]
+
+
+def kill(scene: Scene) -> Iterator[Wait]:
+    yield scene.at_step(WARM_UP)
+    scene.begin()
+    scene.kill(VICTIM)
+
+
+def freeze(scene: Scene) -> Iterator[Wait]:
+    yield scene.at_step(WARM_UP)
+    scene.begin()
+    scene.freeze(VICTIM)
+    yield PATIENCE / 3
+    scene.thaw(VICTIM)
+    scene.end()
+
+
+def reset(scene: Scene) -> Iterator[Wait]:
+    for place in range(RESETS):
+        yield scene.at_step(WARM_UP * (place + 1))
+        scene.relay.reset()
+
+
+def test_a_peer_that_is_killed_is_removed_as_silent_and_the_others_end_equal(
+    tmp_path: Path,
+) -> None:
+    outcome = run(tmp_path, Fault("kill", kill, 0, {VICTIM: (KILLED,)}))
+    (left,) = {(ban.left.peer, ban.left.fault, ban.left.banned) for ban in outcome.board.bans}
+    assert left == (VICTIM, FaultKind.SILENT.name, False)
+    for name in OTHERS:
+        assert any(VICTIM in each.waited_for for each in stuck(outcome, name)) or any(
+            VICTIM in each.reason for each in stuck(outcome, name)
+        )
+    replayed = zpeer("replay", last_words(outcome.directory, OTHERS[0]).log, "--quiet")
+    assert replayed.code == 0, replayed.output
+
+
+def test_a_peer_that_freezes_for_less_than_a_deadline_is_waited_for(tmp_path: Path) -> None:
+    outcome = run(tmp_path, Fault("freeze", freeze, 0))
+    slowest = max(
+        each.seconds for each in said(outcome.directory, OTHERS[0]) if isinstance(each, StepDecided)
+    )
+    assert slowest >= 0.9 * PATIENCE / 3, "the others must have felt it"
+    assert not any(stuck(outcome, name) for name in (*OTHERS, VICTIM))
+
+
+def test_connections_that_are_reset_cost_nobody_the_place(tmp_path: Path) -> None:
+    outcome = run(tmp_path, Fault("reset", reset, 0, kind=Relay))
+    assert outcome.is_played
+    assert all(outcome.void_attempts(name) == 0 for name in (*OTHERS, VICTIM))
