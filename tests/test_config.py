@@ -305,6 +305,14 @@ def test_a_file_that_is_missing_or_no_toml_is_said(tmp_path: Path) -> None:
         config.load_run(broken)
 
 
+@pytest.mark.parametrize("endless", ["[" * 4000, "{a=" * 2000, "9" * 5000])
+def test_a_file_of_brackets_or_digits_without_end_is_no_toml(endless: str, tmp_path: Path) -> None:
+    file = tmp_path / "endless.toml"
+    file.write_text(f"x = {endless}")
+    with pytest.raises(ConfigError, match=r"endless\.toml: not valid TOML"):
+        config.load_peer(file)
+
+
 def test_paths_of_a_peer_file_are_relative_to_it(tmp_path: Path) -> None:
     file = tmp_path / "me.toml"
     file.write_text(

@@ -124,6 +124,9 @@ def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
     path.write_bytes(b"\xff\xfe")
     with pytest.raises(IdentityError, match="not text"):
         load_public(path)
+    path.write_text(f"x = {'[' * 4000}")
+    with pytest.raises(IdentityError, match="not valid TOML"):
+        load_public(path)
 
 
 def test_a_private_key_beside_the_public_file_of_another_is_refused(tmp_path: Path) -> None:

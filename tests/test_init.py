@@ -377,6 +377,7 @@ def test_changes_are_toml_values_or_text() -> None:
         "a.f": [1, 2],
         "a.g": "x\nz=1",
     }
+    assert read_changes([f"a.b={'[' * 4000}"]) == {"a.b": "[" * 4000}
     with pytest.raises(ConfigError, match="expected KEY=VALUE"):
         read_changes(["steps"])
 

@@ -289,7 +289,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: more than {FILE_BYTES_MAX} bytes; this is no file of zpeer's")
     try:
         return tomllib.loads(data.decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
+    except (ValueError, RecursionError) as problem:  # numbers and nesting without end, too
         raise ConfigError(f"{path}: not valid TOML: {problem}") from None
 
 

@@ -231,7 +231,7 @@ def _read(path: Path, *, private: bool) -> str:
 def _parse(path: Path, text: str, kind: type[T]) -> T:
     try:
         return msgspec.convert(tomllib.loads(text), kind, strict=True)
-    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as problem:
+    except (ValueError, RecursionError) as problem:  # numbers and nesting without end, too
         # The cause could quote a secret: only what was expected and where is passed on.
         where = str(problem) if isinstance(problem, msgspec.ValidationError) else "not valid TOML"
         expected = ", ".join(field.name for field in msgspec.structs.fields(kind))

@@ -45,6 +45,6 @@ def read_value(text: str) -> Any:
     """A value as TOML writes it."""
     try:
         data = tomllib.loads(f"value = {text}")
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):  # numbers and nesting without end, too
         return text
     return data["value"] if set(data) == {"value"} else text
