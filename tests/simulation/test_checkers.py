@@ -220,7 +220,7 @@ def test_a_void_attempt_that_costs_nobody_anything_is_found(told: Told) -> None:
 
 def hear(told: Told, signed: Signed, me: PeerId) -> Punishment:
     """A checker that has seen a run's first attempt and a word more."""
-    checker = Punishment(setting_of(told), told.run.universe.shared.limits)
+    checker = Punishment(setting_of(told, byzantine=[4]), told.run.universe.shared.limits)
     first = told.story.events[0][1]
     host = next(d.host for d in told.story.decisions if d.host.me == me)
     for peer, before, event in told.story.events:

@@ -54,11 +54,14 @@ class Progress(Idle):
         self._setting = setting
         self._due: dict[PeerId, float] = {}
         self._next = 0.0
+        self.is_over = False
+        """Whether every kept peer has come to its end."""
 
     def start(self, kept: list[PeerId], base: Base) -> None:
         """The run begins: the clocks of all kept peers run."""
         longest = 2 * longest_attempt(self._setting.genesis, base)
         self._due = dict.fromkeys(kept, longest)
+        self.is_over = not kept
         self._next = longest
 
     def decided(self, decision: Decision) -> None:
@@ -71,11 +74,7 @@ class Progress(Idle):
     def stopped(self, host: Host, stop: Stop) -> None:  # noqa: ARG002 - the interface
         """Nothing is expected of it any more."""
         self._due.pop(host.me, None)
-
-    @property
-    def is_over(self) -> bool:
-        """Whether every kept peer has come to its end."""
-        return not self._due
+        self.is_over = not self._due
 
     def passed(self, now: float) -> None:
         """Time has passed."""

@@ -202,7 +202,8 @@ class Eyes:
 
     def __init__(self, setting: Setting, limits: WireLimits, me: PeerId) -> None:
         self._setting = setting
-        self._truth = Truth(setting.genesis, limits, me)
+        self._limits = limits
+        self._truth = Truth(setting.byzantine, me)
         self._me = me
         self._attempt: Attempt | None = None
         self._open: dict[Deed, int] = {}
@@ -216,7 +217,7 @@ class Eyes:
         if attempt is None or attempt.base.head != base.head:
             genesis = self._setting.genesis
             layout = Layout(genesis.dimension, genesis.block, len(base.workers))
-            attempt = self._attempt = Attempt(base, self._me, layout)
+            attempt = self._attempt = Attempt(base, self._me, layout, self._limits)
             early, self._early = self._early, {}
             for kept in early.values():
                 self._look(attempt, kept)

@@ -86,6 +86,7 @@ class Host:
         self._post = post
         self._cost = cost
         self._peer: Peer | None = None
+        self._session: Session | None = None
         self._core: WatchedCore | None = None
         self._armed = inf
         self._busy = False
@@ -100,6 +101,7 @@ class Host:
     def settle(self, peer: Peer, core: WatchedCore) -> None:
         """Join what `assemble` made for this host."""
         self._peer = peer
+        self._session = peer.session
         self._core = core
 
     @property
@@ -117,7 +119,8 @@ class Host:
     @property
     def session(self) -> Session:
         """The peer's session."""
-        return self.peer.session
+        assert self._session is not None, "a host is settled before anything happens to it"
+        return self._session
 
     @property
     def is_running(self) -> bool:
@@ -137,15 +140,15 @@ class Host:
 
     def deliver(self, parcel: Parcel) -> None:
         """What has arrived; lost where the process is down."""
-        if self.state is State.FROZEN:
-            self._backlog.append((self.deliver, (parcel,)))
-        elif self.state is State.UP:
-            self.received_bytes += len(parcel.header) + len(parcel.data)
-            sender, data = parcel.sender, parcel.data
-            if parcel.header:
-                self._do(self.session.receive_bulk, sender, parcel.header, data, len(data))
+        if self.state is State.UP:
+            sender, _, header, data, _ = parcel
+            self.received_bytes += len(header) + len(data)
+            if header:
+                self._do(self.session.receive_bulk, sender, header, data, len(data))
             else:
                 self._do(self.session.receive_control, sender, data, self.world.now)
+        elif self.state is State.FROZEN:
+            self._backlog.append((self.deliver, (parcel,)))
 
     def _tick(self, due: float) -> None:
         """The session's timer, unless it has been set anew."""
@@ -168,9 +171,10 @@ class Host:
             self.crash()
             return
         due = self.session.deadline
-        if due not in (self._armed, inf):
-            self.world.at(due, self._tick, due)
-        self._armed = due
+        if due != self._armed:
+            if due != inf:
+                self.world.at(due, self._tick, due)
+            self._armed = due
 
     # --- its work ---------------------------------------------------------------------------------
 

@@ -45,7 +45,7 @@ class Judges:
             Memory(setting),
             TrafficPerAttempt(setting),
         )
-        self._curious: tuple[Checker, ...] = (punishment,)
+        self._curious: tuple[Checker, ...] = (punishment,) if setting.byzantine else ()
         """Those that look at events, of which there are many."""
         self.records = 0
         self.steps = 0
@@ -65,9 +65,8 @@ class Judges:
     def tell(self, host: Host, event: Event, effects: list[Effect]) -> None:
         """A core of an honest peer was given an event and said what is to be done."""
         peer, now = host.me, host.world.now
-        before = self._at.get(peer, self._first)
-        kept = peer not in self.setting.faulty and peer not in self._done
-        if kept:
+        if self._curious and peer not in self.setting.faulty and peer not in self._done:
+            before = self._at.get(peer, self._first)
             for checker in self._curious:
                 checker.saw(host, before, event, now)
         for effect in effects:

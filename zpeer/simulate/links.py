@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from zpeer.ids import PeerId
+    from zpeer.simulate.host import Parcel
     from zpeer.simulate.plan import Network
-    from zpeer.simulate.streams import Entropy
+    from zpeer.simulate.streams import Entropy, Stream
 
 Pair = tuple["PeerId", "PeerId"]
 
@@ -49,21 +50,26 @@ class Links:
         self._entropy = entropy
         self._least = network.latency_min * delta
         self._span = (network.latency_max - network.latency_min) * delta
+        self._streams: dict[Pair, Stream] = {}
         self._last: dict[Pair, float] = {}
         self._partitions: list[Partition] = []
         self._breaks: defaultdict[Pair, list[Interval]] = defaultdict(list)
 
-    def arrivals(self, sender: PeerId, to: PeerId, now: float) -> list[float]:
+    def arrivals(self, sender: PeerId, to: PeerId, now: float) -> tuple[float, ...]:
         """When a message arrives: once, or twice where it is doubled."""
-        stream = self._entropy.stream("delay", sender, to)
         pair = (sender, to)
-        at = self._hold(pair, now, now + self._least + self._span * stream.share())
+        stream = self._streams.get(pair)
+        if stream is None:
+            stream = self._streams[pair] = self._entropy.stream("delay", sender, to)
+        at = now + self._least + self._span * stream.share()
+        if self._partitions:
+            at = self._hold(pair, now, at)
         if self._network.fifo:
             at = max(at, self._last.get(pair, at))
             self._last[pair] = at
         if self._network.duplicates and stream.chance(self._network.duplicates):
-            return [at, at + self._least + self._span * stream.share()]
-        return [at]
+            return at, at + self._least + self._span * stream.share()
+        return (at,)
 
     def _hold(self, pair: Pair, now: float, at: float) -> float:
         """What crosses a partition waits for its end, but never longer than Delta in all."""
@@ -73,12 +79,15 @@ class Links:
                 at = max(at, interval.end)
         return min(at, now + self._delta)
 
-    def is_lost(self, sender: PeerId, to: PeerId, sent: float, at: float) -> bool:
+    @property
+    def has_broken(self) -> bool:
+        """Whether any connection ever was gone."""
+        return bool(self._breaks)
+
+    def is_lost(self, parcel: Parcel, at: float) -> bool:
         """Whether the connection was gone at some time while the message was under way."""
-        if not self._breaks:
-            return False
-        gone = self._breaks.get((sender, to), ())
-        return any(interval.start <= at and sent <= interval.end for interval in gone)
+        gone = self._breaks.get((parcel.sender, parcel.to), ())
+        return any(interval.start <= at and parcel.sent <= interval.end for interval in gone)
 
     def hold(self, start: float, seconds: float, side: Iterable[PeerId]) -> None:
         """Part one side from the other; nothing is lost."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
 import tempfile
 import traceback
@@ -125,6 +126,7 @@ class Run:
         """Start all, let things happen until all are done, look back."""
         began = process_time()
         failure = None
+        gc.disable()  # what a run leaves behind is collected when it is over
         try:
             with pardoning(self._pardons) if self.plan.pardon else nullcontext():
                 self._start()
@@ -134,6 +136,8 @@ class Run:
             failure = self._fail(problem.check, problem.text)
         except Exception as problem:  # noqa: BLE001 - any is a failure of a peer, and reported
             failure = self._fail("raised", describe(problem))
+        finally:
+            gc.enable()
         universe, judges = self.universe, self.judges
         return Outcome(
             failure=failure,
@@ -160,10 +164,10 @@ class Run:
 
     def _turn(self) -> None:
         """Until every honest peer that is still up has stopped."""
-        world, progress = self.universe.world, self.judges.progress
-        while not self._is_over():
-            if self._branch is not None and world.count == self._branch.after:
-                self.universe.entropy.branch(self._branch.future)
+        world, progress, branch = self.universe.world, self.judges.progress, self._branch
+        while not (progress.is_over and self._is_over()):
+            if branch is not None and world.count == branch.after:
+                self.universe.entropy.branch(branch.future)
             if not world.step() or world.now > self._until:
                 names = ", ".join(f"peer {host.number}" for host in self._waiting())
                 raise ViolationError("stall", f"{names} waits for ever, time {world.now:.2f}")
@@ -175,8 +179,6 @@ class Run:
 
     def _is_over(self) -> bool:
         """Those who were cut off are given some time more to find out."""
-        if not self.judges.progress.is_over:
-            return False
         if self._until == inf:
             genesis = self.universe.shared.genesis
             longest = max(longest_attempt(genesis, base) for base in self.judges.latest)
@@ -188,8 +190,8 @@ class Run:
 
     def _tell(self, host: Host, event: Event, effects: list[Effect]) -> None:
         """What happened in an honest core."""
-        self._trace.update(pack("<dHH", host.world.now, host.number, len(effects)))
-        self._trace.update(type(event).__name__.encode())
+        tag = event.__struct_config__.tag
+        self._trace.update(pack("<dHHH", host.world.now, host.number, tag, len(effects)))
         try:
             self.judges.tell(host, event, effects)
         except ViolationError as problem:  # not through the core, whose log would call it a crash

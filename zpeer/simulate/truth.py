@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from zpeer.core.state import Base
     from zpeer.events import Event, Scalars
-    from zpeer.genesis import Genesis
     from zpeer.ids import Digest, PeerId
     from zpeer.messages import Message
     from zpeer.parts import Layout
@@ -57,12 +56,12 @@ class Deed(NamedTuple):
 class Attempt:
     """What one honest peer saw of one attempt."""
 
-    def __init__(self, base: Base, me: PeerId, layout: Layout) -> None:
+    def __init__(self, base: Base, me: PeerId, layout: Layout, limits: WireLimits) -> None:
         self.base = base
         self.me = me
+        self._limits = limits
         self.layout = layout
         self.bodies: dict[tuple[Stage, PeerId], Signed] = {}
-        self.messages: dict[tuple[Stage, PeerId], Message] = {}
         self.parts: dict[PeerId, ev.PartArrived] = {}
         self.results: dict[PeerId, ev.ResultArrived] = {}
         self.column: tuple[Scalars, ...] = ()
@@ -72,22 +71,27 @@ class Attempt:
 
     def said(self, stage: Stage, peer: PeerId) -> Message | None:
         """What a peer said first, if it decodes."""
-        return self.messages.get((stage, peer))
+        signed = self.bodies.get((stage, peer))
+        if signed is None:
+            return None
+        try:
+            return decode_payload(stage, signed.payload, self._limits)
+        except WireError:
+            return None
 
 
 class Truth:
-    """One honest peer's eyes. `radius_of` gives the clipping radius of a part."""
+    """One honest peer's eyes. What the `suspects` say is looked at: others do nothing wrong."""
 
-    def __init__(self, genesis: Genesis, limits: WireLimits, me: PeerId) -> None:
-        self._genesis = genesis
-        self._limits = limits
+    def __init__(self, suspects: frozenset[PeerId], me: PeerId) -> None:
+        self._suspects = suspects
         self._me = me
 
     def see(self, attempt: Attempt, event: Event) -> Iterator[Deed]:
         """The deeds that an event shows, each once an attempt."""
         for deed in self._find(attempt, event):
             key = (deed.culprit, deed.fault)
-            if key not in attempt.deeds and deed.culprit != self._me:
+            if key not in attempt.deeds:
                 attempt.deeds[key] = deed
                 yield deed._replace(late=attempt.is_late)
 
@@ -98,16 +102,17 @@ class Truth:
             case ev.SetReceived(messages=messages):
                 for signed in messages:
                     yield from self._hear(attempt, signed)
-            case ev.PartArrived(head=head, sender=sender) if head == attempt.base.head:
+            case ev.PartArrived(head=head, sender=sender) if self._minds(attempt, head, sender):
                 attempt.parts.setdefault(sender, event)
                 yield from judge_part(attempt, sender)
-            case ev.ResultArrived(head=head, sender=sender) if head == attempt.base.head:
+            case ev.ResultArrived(head=head, sender=sender) if self._minds(attempt, head, sender):
                 attempt.results.setdefault(sender, event)
                 yield from judge_result(attempt, sender)
             case ev.Projected(head=head, column=column) if head == attempt.base.head:
                 attempt.column = column
                 for worker in attempt.base.workers:
-                    yield from judge_projection(attempt, worker)
+                    if worker in self._suspects:
+                        yield from judge_projection(attempt, worker)
             case _:
                 pass
 
@@ -119,23 +124,19 @@ class Truth:
         if signed.head != head or stage not in STEP_STAGES or peer not in attempt.base.roster:
             return
         first = attempt.bodies.setdefault((stage, peer), signed)
+        if peer not in self._suspects:
+            return
         if first is not signed:
             if first.body != signed.body:
                 yield Deed(FaultKind.EQUIVOCATION, peer, head, survives=True, matter=False)
-            return
-        message = self._read(signed)
-        if message is None:
+        elif attempt.said(stage, peer) is None:
             survives = stage is not Stage.CHECK
             yield Deed(FaultKind.INVALID_BODY, peer, head, survives, matter=False)
         else:
-            attempt.messages[stage, peer] = message
             yield from JUDGES[stage](attempt, peer)
 
-    def _read(self, signed: Signed) -> Message | None:
-        try:
-            return decode_payload(signed.stage, signed.payload, self._limits)
-        except WireError:
-            return None
+    def _minds(self, attempt: Attempt, head: Digest, sender: PeerId) -> bool:
+        return head == attempt.base.head and sender in self._suspects
 
 
 # --- stage by stage -------------------------------------------------------------------------------

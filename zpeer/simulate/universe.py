@@ -244,25 +244,30 @@ class Universe:
         """Something happened in a core: judges hear of it first, then what waits for it."""
         if host.trusted:
             self._tell(host, event, effects)
-        record = host.session.record
-        host.notice(record.counted if record else 0, effects)
+        if effects:
+            record = host.session.record
+            host.notice(record.counted if record else 0, effects)
 
     # --- the network ------------------------------------------------------------------------------
 
     def _post(self, host: Host, parcel: Parcel) -> None:
         """Put something under way, unless a twin is not shown to its receiver."""
-        if parcel.to not in self._by_peer:
+        receivers = self._by_peer.get(parcel.to)
+        if receivers is None:
             return
-        split = self._splits.get(parcel.sender)
-        if split is None or split.shows(host.side, host.speaking, parcel.to):
-            for at in self.links.arrivals(parcel.sender, parcel.to, self.world.now):
-                self.world.at(at, self._arrive, parcel)
+        if self._splits and parcel.sender in self._splits:
+            split = self._splits[parcel.sender]
+            if not split.shows(host.side, host.speaking, parcel.to):
+                return
+        world = self.world
+        for at in self.links.arrivals(parcel.sender, parcel.to, world.now):
+            world.at(at, self._arrive, parcel)
 
     def _arrive(self, parcel: Parcel) -> None:
         """Hand it over, if the connection stood all the while."""
-        if self.links.is_lost(parcel.sender, parcel.to, parcel.sent, self.world.now):
+        if self.links.has_broken and self.links.is_lost(parcel, self.world.now):
             return
-        split = self._splits.get(parcel.to)
+        split = self._splits.get(parcel.to) if self._splits else None
         for host in self._by_peer[parcel.to]:
             if split is None or split.hears(host.side, host.speaking, parcel.sender):
                 host.deliver(parcel)
