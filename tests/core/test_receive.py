@@ -34,9 +34,10 @@ from zpeer.core.state import Arrival, Early
 from zpeer.faults import FaultKind
 from zpeer.genesis import Agreement, Protection
 from zpeer.ids import NOTHING, Digest, PeerId, digest
-from zpeer.messages import Reveal, Verdict
+from zpeer.messages import Reveal, Verdict, View
 from zpeer.proofs import Misdeed
 from zpeer.signed import Signed, Stage
+from zpeer.wire import encode_payload
 
 if TYPE_CHECKING:
     from zpeer.core.context import Context
@@ -59,11 +60,21 @@ def hear(context: Context, signed: Signed) -> list[Any]:
 def test_messages_fill_the_slots_of_the_stages_that_the_run_has() -> None:
     context = make_context()
     head = context.genesis.run
-    slots = [s for s in Stage if s not in (Stage.VIEW, Stage.WITNESS)]
+    slots = [stage for stage in Stage if stage is not Stage.WITNESS]
     for stage in Stage:
         hear(context, signed_by(1, head, stage, b"" if stage is not Stage.VERDICT else NOTHING))
     assert set(context.attempt.messages) == set(slots)
     assert not context.attempt.views  # that one did not decode
+
+
+def test_two_bodies_of_a_view_convict_though_one_of_them_does_not_decode() -> None:
+    context = make_context()
+    head = context.genesis.run
+    hear(context, signed_by(1, head, Stage.VIEW, b"garbage"))
+    assert not context.state.proofs
+    hear(context, signed_by(1, head, Stage.VIEW, encode_payload(View())))
+    assert list(context.state.proofs) == [peer(1)]
+    assert list(context.attempt.views) == [peer(1)]
 
 
 @pytest.mark.parametrize(

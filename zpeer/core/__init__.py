@@ -174,9 +174,9 @@ What is kept (`retain.py`), and what is proven (`proofs.py`)
 
 Messages of the last few attempts; of any attempt that an open draw or matter rests on, or in
 which it was said, until it is closed and one more record made. Tensors likewise, but for fewer
-attempts. Evidence holds the accused's own messages and only such sets of others as the accused
-signed the digest of, as an echo or within a head: nobody can sign a second story afterwards and
-frame it.
+attempts. Evidence (`exhibits.py`) holds the accused's own messages and only such sets of others as
+the accused signed the digest of, as an echo or within a head, or as a record names that n VERDICTs
+or most DECIDED prove: nobody can sign a second story afterwards and frame it.
 
 Agreement in trouble (section 5)
 ================================

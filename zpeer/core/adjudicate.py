@@ -13,7 +13,7 @@ from zpeer.core.bodies import judged_matters
 from zpeer.core.broadcast import faulty_max
 from zpeer.core.call import read_view
 from zpeer.core.claims import charge, find_contentious, find_eliminated, find_overclaimed
-from zpeer.core.convict import find_fault, get_culprit
+from zpeer.core.convict import find_fault, get_culprit, get_head
 from zpeer.core.faulty import get_valid
 from zpeer.core.limits import lower_median
 from zpeer.core.verify import get_stated
@@ -121,11 +121,6 @@ def apply_proofs(judgement: Judgement, proofs: Iterable[Proof]) -> None:
         if fault is not None and culprit in judgement.base.roster:
             judgement.attempt.convictions.setdefault(culprit, proof)
             judgement.depart(Departure(culprit, fault, get_head(proof)))
-
-
-def get_head(proof: Proof) -> Digest:
-    """The attempt in which it was done."""
-    return proof.first.head if isinstance(proof, Equivocation) else proof.messages[0].head
 
 
 def settle_late_views(judgement: Judgement) -> None:

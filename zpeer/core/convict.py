@@ -20,7 +20,7 @@ from zpeer.signed import Stage
 if TYPE_CHECKING:
     from zpeer.core.context import Context
     from zpeer.core.state import Attempt
-    from zpeer.ids import PeerId
+    from zpeer.ids import Digest, PeerId
     from zpeer.signed import Signed
 
 PAIR = 2
@@ -31,6 +31,16 @@ def get_culprit(proof: Proof) -> PeerId:
     if isinstance(proof, Equivocation):
         return proof.first.sender
     return proof.messages[0].sender
+
+
+def get_head(proof: Proof) -> Digest:
+    """The attempt in which it was done."""
+    return proof.first.head if isinstance(proof, Equivocation) else proof.messages[0].head
+
+
+def get_stage(proof: Proof) -> Stage:
+    """The stage it is about."""
+    return proof.first.stage if isinstance(proof, Equivocation) else proof.messages[0].stage
 
 
 def find_fault(context: Context, proof: Proof) -> FaultKind | None:

@@ -6,10 +6,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from zpeer.core.adjudicate import get_checks, get_head
+from zpeer.core.adjudicate import get_checks
 from zpeer.core.bodies import judged_matters
 from zpeer.core.call import read_view
-from zpeer.core.convict import find_fault, get_culprit
+from zpeer.core.convict import find_fault, get_culprit, get_head
 from zpeer.core.exhibits import (
     certify,
     collect_blobs,

@@ -12,7 +12,7 @@ from zpeer.core.asking import (
     show_outcome,
 )
 from zpeer.core.broadcast import SLOTS, put, read
-from zpeer.core.convict import find_fault, get_culprit, note_proof
+from zpeer.core.convict import find_fault, get_culprit, get_head, get_stage, note_proof
 from zpeer.core.early import keep_early, keep_early_chain, take_arrival
 from zpeer.core.proofs import write_evidence
 from zpeer.core.resolve import is_concluding, keep_shown, take_candidate
@@ -154,27 +154,17 @@ def convict(context: Context, proof: Proof) -> None:
         stop_convicting(context, proof)
         return
     attempt = context.attempt
-    is_here = get_head_of(proof) == attempt.base.head and get_stage(proof) <= Stage.VERDICT
+    is_here = get_head(proof) == attempt.base.head and get_stage(proof) <= Stage.VERDICT
     note_proof(context, proof)
     if is_here and attempt.slow is None and not is_concluding(context):
         call_with_proof(context, get_culprit(proof))
-
-
-def get_head_of(proof: Proof) -> bytes:
-    """The attempt a proof is about."""
-    return proof.first.head if isinstance(proof, Equivocation) else proof.messages[0].head
-
-
-def get_stage(proof: Proof) -> Stage:
-    """The stage a proof is about."""
-    return proof.first.stage if isinstance(proof, Equivocation) else proof.messages[0].stage
 
 
 def stop_convicting(context: Context, proof: Proof) -> None:
     """Evidence first, then the others, then the end."""
     liar = get_culprit(proof)
     fault = find_fault(context, proof) or FaultKind.INVALID_BODY
-    stage, head = get_stage(proof), context.attempt.base.head
+    stage, head = get_stage(proof), get_head(proof)
     write_evidence(context, Departure(peer=liar, fault=fault, attempt=head), proof=proof)
     witnesses = tuple(peer for peer in context.others if peer != liar)
     deed = f"signed a {stage.name} that does not decode"

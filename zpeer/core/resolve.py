@@ -286,6 +286,7 @@ def make_void(context: Context, commits: Digest) -> None:
     attempt.projected = None
     attempt.beacon = attempt.secret_beacon = NOTHING
     attempt.failed_sums, attempt.averages, attempt.departures = [], [], []
+    attempt.convictions = {}
     attempt.invalid = set()
     attempt.outcome = get_outcome(context)
     if kept:
