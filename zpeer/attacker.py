@@ -67,7 +67,7 @@ class HonestAttack:
     def observe(self, context: AttackContext, event: Event) -> Sequence[Outgoing] | None:
         """See an event before my core does, and perhaps do something about it."""
 
-    def delay(self, context: AttackContext, event: Event) -> float:  # noqa: ARG002 - the interface
+    def hears_after(self, context: AttackContext, event: Event) -> float:  # noqa: ARG002 - the interface
         """Seconds after which my core hears of an event; infinity: never."""
         return 0.0
 
@@ -287,7 +287,7 @@ class Attacker:
             reaction = self._attack.observe(situation, event) or ()
             if not self._is_on(situation):
                 return AT_ONCE
-            return Hearing(self._attack.delay(situation, event), reaction)
+            return Hearing(self._attack.hears_after(situation, event), reaction)
 
     def gradient(self, head: Digest, honest: Float32) -> Float32:
         """The attack's gradient."""

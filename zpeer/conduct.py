@@ -51,7 +51,7 @@ class After(msgspec.Struct, frozen=True):
     """Carry an effect out later."""
 
     seconds: float
-    effect: Effect | SendSigned | SendBytes | Hear
+    effect: Outgoing
 
 
 Outgoing = Effect | SendSigned | SendBytes | Hear | After

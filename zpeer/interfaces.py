@@ -210,7 +210,7 @@ class Attack(Protocol):
         """See an event before my core does, from the first step on; what to do about it."""
         ...
 
-    def delay(self, context: AttackContext, event: Event) -> float:
+    def hears_after(self, context: AttackContext, event: Event) -> float:
         """Seconds after which my core hears of an event; infinity: never."""
         ...
 

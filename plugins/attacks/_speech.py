@@ -17,7 +17,6 @@ from zpeer.effects import (
     SendSet,
     SendSetRequest,
 )
-from zpeer.ids import Digest
 from zpeer.messages import View
 from zpeer.signed import Signed, Stage
 from zpeer.wire import encode_payload
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
 
     from zpeer.conduct import Outgoing
     from zpeer.effects import Effect
-    from zpeer.ids import PeerId
+    from zpeer.ids import Digest, PeerId
     from zpeer.interfaces import AttackContext
     from zpeer.messages import Message
 
@@ -139,6 +138,15 @@ class Provoker(Caller):
         outgoing: list[Outgoing] = []
         for effect in super().effects(context, effects):
             if self.stage >= Stage.VIEW and is_said(effect, Stage.COMMIT):
-                outgoing += self.call(context, View(secret=context.secret, claims=(get_victim(context),)))
+                outgoing += self.provoke(context, make_claim(context))
             outgoing.append(effect)
         return outgoing
+
+    def provoke(self, context: AttackContext, view: View) -> list[Outgoing]:
+        """The call."""
+        return self.call(context, view)
+
+
+def make_claim(context: AttackContext) -> View:
+    """A view that is true but for a claim against an honest peer of mine."""
+    return View(secret=context.secret, claims=(get_victim(context),))

@@ -13,6 +13,7 @@ from ._shift import cover, move, radius_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from zpeer.ids import PeerId
     from zpeer.interfaces import Attack, AttackContext, Float32
     from zpeer.messages import Message
 
@@ -21,16 +22,20 @@ class ColludingCover(Colluder):
     """Moves its part's aggregate by `shift` clipping radii; the next colluding worker states, on
     that part, the projections that make the sum zero, and the owner keeps quiet about it.
 
-    Everybody in the plot is an owner, and the cover of the one before it. Alone it covers itself.
+    Everybody in the plot is an owner, and the cover of the one before it; or one after the other,
+    in consecutive attempts (`in_turns`). Alone it covers itself.
     The draw ends it for two at once: WRONG_PROJECTION for who covered and CONCEALED_PROJECTION for
     the owner, by the first honest validator that draws the former.
     """
 
-    def __init__(self, shift: float = 0.1) -> None:
+    def __init__(self, shift: float = 0.1, in_turns: bool = False) -> None:
         self.shift = shift
+        self.in_turns = in_turns
 
     def aggregate(self, context: AttackContext, honest: Float32) -> Float32:
         """The moved one."""
+        if not self._is_turn(context, context.me):
+            return honest
         return move(context, honest, self.shift * radius_of(context, honest))
 
     def lie(self, context: AttackContext, message: Message) -> Message | bytes:
@@ -39,7 +44,15 @@ class ColludingCover(Colluder):
             return message
         plot = [peer for peer in context.workers if peer in context.colluders]
         covered = plot[plot.index(context.me) - 1]
+        if not self._is_turn(context, covered):
+            return message
         return cover(context, message, context.workers.index(covered), (context.me,))
+
+    def _is_turn(self, context: AttackContext, owner: PeerId) -> bool:
+        """Whether an owner moves its aggregate in this attempt."""
+        plot = [peer for peer in context.workers if peer in context.colluders]
+        turn = plot[(context.step + context.attempt) % len(plot)]
+        return owner == turn or not self.in_turns
 
 
 @hookimpl

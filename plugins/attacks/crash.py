@@ -38,7 +38,7 @@ class Crash(Provoker):
         self.told = told
         self._is_down = False
 
-    def delay(self, context: AttackContext, event: Event) -> float:  # noqa: ARG002 - the interface
+    def hears_after(self, context: AttackContext, event: Event) -> float:  # noqa: ARG002 - the interface
         """Never, once it is down."""
         return inf if self._is_down else 0.0
 

@@ -21,6 +21,7 @@ from zpeer.messages import (
     Verdict,
     View,
 )
+from zpeer.signed import Stage
 from zpeer.wire import encode_payload
 
 from ._accuse import accuse, accuse_over_my_part
@@ -62,12 +63,12 @@ class Equivocation(Provoker):
         self.bodies = bodies
         self.kind = lie
 
-    def call(
-        self, context: AttackContext, view: View, to: object = None
-    ) -> list[Outgoing]:
+    def provoke(self, context: AttackContext, view: View) -> list[Outgoing]:
         """A call that is itself two, if that is the stage."""
+        if self.stage is not Stage.VIEW:
+            return super().provoke(context, view)
         truth, *lies = self._divide(context)
-        outgoing = super().call(context, view, truth)
+        outgoing = self.call(context, view, truth)
         for place, receivers in enumerate(lies, 1):
             payload = self._lie(context, view, place)
             outgoing.append(SendSigned(receivers, context.sign(self.stage, payload)))

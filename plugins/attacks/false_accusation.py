@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from msgspec.structs import replace
+
 from zpeer.effects import SendBlob
 from zpeer.errors import WireError
 from zpeer.events import MessageReceived
@@ -14,6 +16,7 @@ from zpeer.signed import Stage
 
 from ._accuse import accuse, accuse_over_my_part, publish
 from ._colluder import Colluder
+from ._speech import get_honest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,18 +31,22 @@ if TYPE_CHECKING:
 
 class FalseAccusation(Colluder):
     """Accuses the first honest other worker, of its projection on my part, of that `part` not being
-    finite, or, as a target, a validator of its `report`.
+    finite, or, as a target, a validator of its `report`; or of a `gradient` that it has not drawn.
 
     The published bytes, or the gradient that all compute again, clear the accused:
-    FALSE_ACCUSATION, in the next record. Without `publish` nobody can judge, so after three records
-    the accusation falls and its author is removed: ACCUSATION_FELL.
+    FALSE_ACCUSATION, in the next record; also where they were published `to` one honest peer alone,
+    whom the others ask. Where `nobody` gets them nobody can judge, so after three records the
+    accusation falls and its author is removed: ACCUSATION_FELL. Unless the accused shows them. What
+    is not the accuser's to say is INVALID_BODY.
     """
 
     def __init__(
-        self, of: Literal["projection", "part", "report"] = "projection", publish: bool = True
+        self,
+        of: Literal["projection", "part", "report", "gradient"] = "projection",
+        to: Literal["all", "one", "nobody"] = "all",
     ) -> None:
         self.of = of
-        self.publish = publish
+        self.to = to
         self._reports: dict[PeerId, tuple[Report, ...]] = {}
 
     def observe(self, context: AttackContext, event: Event) -> None:
@@ -55,11 +62,14 @@ class FalseAccusation(Colluder):
             self._reports[event.signed.sender] = mine
 
     def effects(self, context: AttackContext, effects: list[Effect]) -> list[Outgoing]:
-        """The bytes, if they are to be published."""
+        """The bytes, for whom they are meant."""
         outgoing = super().effects(context, effects)
-        if not self.publish:
-            return [each for each in outgoing if not isinstance(each, SendBlob)]
-        return outgoing if self.of == "report" else publish(context, outgoing)
+        if self.of in ("projection", "part"):
+            outgoing = publish(context, outgoing)
+        if self.to == "all":
+            return outgoing
+        few = get_honest(context)[-1:] if self.to == "one" else ()
+        return [replace(e, to=few) if isinstance(e, SendBlob) else e for e in outgoing]
 
     def lie(self, context: AttackContext, message: Message) -> Message | bytes:
         """One accusation more."""
@@ -69,8 +79,10 @@ class FalseAccusation(Colluder):
             return accuse(message, *self._accuse_reports(context))
         if context.my_part < 0:
             return message
-        kinds = {"projection": FaultKind.WRONG_PROJECTION, "part": FaultKind.PART_NOT_FINITE}
         victim = context.honest_workers[0]
+        if self.of == "gradient":
+            return accuse(message, Accusation(FaultKind.WRONG_GRADIENT, victim, context.head))
+        kinds = {"projection": FaultKind.WRONG_PROJECTION, "part": FaultKind.PART_NOT_FINITE}
         return accuse(message, accuse_over_my_part(context, kinds[self.of], victim))
 
     def _accuse_reports(self, context: AttackContext) -> list[Accusation]:

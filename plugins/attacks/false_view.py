@@ -8,11 +8,10 @@ from msgspec.structs import replace
 
 from zpeer.hookspecs import hookimpl
 from zpeer.ids import NOTHING
-from zpeer.messages import View
 from zpeer.signed import Stage
 
 from ._colluder import other
-from ._speech import Caller, StepStage, get_victim, is_said
+from ._speech import Caller, StepStage, is_said, make_claim
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from zpeer.conduct import Outgoing
     from zpeer.effects import Effect
     from zpeer.interfaces import Attack, AttackContext
+    from zpeer.messages import View
 
 
 class FalseView(Caller):
@@ -45,8 +45,7 @@ class FalseView(Caller):
         outgoing: list[Outgoing] = []
         for effect in super().effects(context, effects):
             if is_said(effect, self.stage):
-                view = View(secret=context.secret, claims=(get_victim(context),))
-                outgoing += self.call(context, self._spoil(context, view))
+                outgoing += self.call(context, self._spoil(context, make_claim(context)))
             outgoing.append(effect)
         return outgoing
 

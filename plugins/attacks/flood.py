@@ -111,7 +111,9 @@ def chains(context: AttackContext, name: Digest, _place: int, to: Peers) -> Iter
     yield PassOn(view, (), to)
 
 
-def certificates(context: AttackContext, name: Digest, _place: int, to: Peers) -> Iterator[Outgoing]:
+def certificates(
+    context: AttackContext, name: Digest, _place: int, to: Peers
+) -> Iterator[Outgoing]:
     """Records that are none."""
     yield SendCertificate(to, name, (context.sign(Stage.DECIDED, name),)[:0])
 

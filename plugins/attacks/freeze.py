@@ -31,7 +31,7 @@ class Freeze(Provoker):
         self.every = every
         self._until = 0.0
 
-    def delay(self, context: AttackContext, event: Event) -> float:  # noqa: ARG002 - the interface
+    def hears_after(self, context: AttackContext, event: Event) -> float:  # noqa: ARG002 - the interface
         """Until it is over."""
         return max(0.0, self._until - context.now)
 

@@ -9,10 +9,10 @@ from msgspec.structs import replace
 from zpeer.conduct import SendSigned
 from zpeer.effects import PassOn
 from zpeer.hookspecs import hookimpl
-from zpeer.messages import Check, View
+from zpeer.messages import Check
 from zpeer.signed import Stage
 
-from ._speech import Caller, get_others, get_victim, is_said
+from ._speech import Caller, get_others, is_said, make_claim
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,8 +56,7 @@ class OldView(Caller):
         return replace(said, views=(*said.views, self._view)[-len(context.roster) :])
 
     def _begin(self, context: AttackContext) -> list[Outgoing]:
-        view = View(secret=context.secret, claims=(get_victim(context),))
-        (call,) = self.call(context, view)
+        (call,) = self.call(context, make_claim(context))
         assert isinstance(call, SendSigned)
         self._view = call.signed
         return [call]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -75,7 +76,7 @@ class WildScalar(Colluder):
         return state(message, 0, Scalars(row, self.value)) if self.where == "norm" else message
 
     def _fill(self, length: int) -> Float32:
-        value = np.clip(self.value, -FLOAT32_MAX, FLOAT32_MAX) if self.value == 1e308 else self.value  # noqa: PLR2004 - see VALUES
+        value = min(self.value, FLOAT32_MAX) if isfinite(self.value) else self.value
         return np.full(length, value, dtype=np.float32)
 
 

@@ -11,7 +11,6 @@ from zpeer.hookspecs import hookimpl
 from zpeer.ids import digest
 from zpeer.parts import Bulk
 from zpeer.reception import make_header
-from zpeer.signed import Stage
 
 from ._colluder import Colluder
 
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from zpeer.effects import Effect
     from zpeer.events import Event
     from zpeer.interfaces import Attack, AttackContext
-    from zpeer.signed import Signed
+    from zpeer.signed import Signed, Stage
 
 
 class WrongHead(Colluder):
