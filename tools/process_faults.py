@@ -169,7 +169,7 @@ def run_all(faults: Sequence[Fault], console: Console) -> list[tuple[Fault, Outc
         steps = count_steps(fault.seconds, pace) if done else CALM_STEPS
         console.rule(f"{fault.label} ({steps} steps)")
         plan = make_plan(fault, steps)
-        outcome = play(plan, HOME / str(place), fault.script, PlainView(console), fault.kind)
+        outcome = play(plan, HOME / str(place), fault.script, PlainView(console), kind=fault.kind)
         done.append((fault, outcome))
         for problem in find_problems(fault, outcome):
             console.print(problem, style="bold red", soft_wrap=True)

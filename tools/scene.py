@@ -189,11 +189,17 @@ def play(
     directory: Path,
     script: Script,
     view: View,
+    *,
     kind: type[Relay | Switch] | None = None,
+    change: Callable[[Path], None] = lambda _run: None,
 ) -> Outcome:
-    """Make a run anew, run it, and do to it what the script says."""
+    """Make a run anew, run it, and do to it what the script says.
+
+    `change` may change the run's files before it starts.
+    """
     shutil.rmtree(directory, ignore_errors=True)
     init_local(plan.template, directory, plan.peers, changes=plan.changes, settings=plan.settings)
+    change(directory)
     network = make_network(kind, directory)
     board = make_board(directory)
     scene = Scene(board, network)

@@ -42,7 +42,7 @@ def run(home: Path, fault: Fault) -> Outcome:
     changes = {"run.steps": STEPS, "run.patience": PATIENCE}
     plan = Plan(fault.label, PEERS, changes=changes, template=template)
     view = PlainView(Console(file=StringIO()))
-    outcome = play(plan, home / "run", fault.script, view, fault.kind)
+    outcome = play(plan, home / "run", fault.script, view, kind=fault.kind)
     assert find_problems(fault, outcome) == []
     assert not find_processes(home / "run")
     return outcome
