@@ -314,6 +314,14 @@ def test_a_closed_set_of_the_next_head_is_no_news_and_one_of_mine_takes_its_slot
     assert not context.state.early_chains
 
 
+def test_what_else_is_passed_on_fills_no_slot() -> None:
+    context = make_context()
+    commit = commit_of(1, context.genesis.run)
+    on_chain(context, ev.ChainReceived(commit, (witness(3, commit),)))
+    assert not context.attempt.messages
+    assert not context.attempt.views
+
+
 def test_a_chain_of_a_decided_attempt_is_answered_to_the_views_signer() -> None:
     ring = Ring(4)
     toy, head = past_of(ring)

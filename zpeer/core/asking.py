@@ -129,10 +129,9 @@ def ask_for_bytes(context: Context) -> None:
         for worker in find_missing_parts(context):
             blob = get_committed(context, worker, part)
             context.emit(SendBlobRequest(digest=blob, to=(worker,)))
-    for owner in find_missing_results(context) if attempt.stage is Stage.PROJECTIONS else ():
-        fixed = get_result(context, attempt, owner)
-        if fixed is not None:
-            context.emit(SendBlobRequest(digest=fixed, to=context.others))
+    owners = find_missing_results(context) if attempt.stage is Stage.PROJECTIONS else []
+    for fixed in filter(None, (get_result(context, attempt, owner) for owner in owners)):
+        context.emit(SendBlobRequest(digest=fixed, to=context.others))
 
 
 # --- answers --------------------------------------------------------------------------------------
