@@ -14,11 +14,16 @@ class Case(NamedTuple):
     """An attack with parameters."""
 
     name: str
-    alone: Fault
-    """What a single attacker leaves for."""
+    alone: frozenset[Fault]
+    """What a single attacker leaves for; empty: alone it can do nothing."""
     plot: frozenset[Fault]
     """What members of a plot leave for."""
     parameters: dict[str, object]
+    steps: int
+    """How many steps show it."""
+    takes_one: bool = False
+    """ELIMINATE: nobody can tell which of a pair lies, so each attacker may cost one honest peer
+    its place (protocol, section 5, *Settling claims*)."""
 
     @property
     def label(self) -> str:
@@ -29,10 +34,29 @@ class Case(NamedTuple):
 
 def case(name: str, alone: Fault, *more: Fault, **parameters: object) -> Case:
     """An attack whose plot leaves for the same and perhaps for `more`."""
-    return Case(name, alone, frozenset((alone, *more)), parameters)
+    return Case(name, frozenset((alone,)), frozenset((alone, *more)), parameters, steps=2)
 
 
-GRADIENTS = (
+def last(steps: int, *cases: Case) -> tuple[Case, ...]:
+    """Cases that need so many steps."""
+    return tuple(each._replace(steps=steps) for each in cases)
+
+
+def costly(name: str, *more: Fault, **parameters: object) -> Case:
+    """A dispute that nobody can judge."""
+    return case(name, Fault.PAIR_ELIMINATED, *more, **parameters)._replace(takes_one=True)
+
+
+def plotted(name: str, *faults: Fault, **parameters: object) -> Case:
+    """An attack that takes two."""
+    return Case(name, frozenset(), frozenset(faults), parameters, steps=2)
+
+
+STAGES = ("COMMIT", "AGGREGATED", "REVEAL", "PROJECTIONS", "CHECK", "VERDICT")
+SLOW_STAGES = ("VIEW", "CLOSED", "DECIDED")
+
+GRADIENTS = last(
+    8,
     case("sign_flip", Fault.WRONG_GRADIENT),
     case("sign_flip", Fault.WRONG_GRADIENT, scale=1e37),
     case("random_direction", Fault.WRONG_GRADIENT),
@@ -42,6 +66,7 @@ GRADIENTS = (
     case("a_little_is_enough", Fault.WRONG_GRADIENT),
     case("relocated_momentum", Fault.WRONG_GRADIENT),
     case("mimic", Fault.WRONG_GRADIENT),
+    case("wild_scalar", Fault.WRONG_GRADIENT, where="part", value="1e308"),
 )
 SEEN_BY_ALL = (
     case("invalid_body", Fault.INVALID_BODY, stage="COMMIT"),
@@ -56,42 +81,157 @@ SEEN_BY_ALL = (
     case("invalid_body", Fault.INVALID_BODY, mode="nan"),
     case("invalid_body", Fault.INVALID_BODY, mode="negative_norm"),
     case("invalid_body", Fault.INVALID_BODY, mode="impossible_projection"),
+    *(
+        case("wild_scalar", Fault.INVALID_BODY, where=where, value=value)
+        for where in ("projection", "norm", "duration")
+        for value in ("nan", "inf", "-inf", "1e308")
+    ),
+    *(
+        case("wild_scalar", Fault.RESULT_NOT_FINITE, where="result", value=value)
+        for value in ("nan", "inf", "-inf")
+    ),
+    case("wild_scalar", Fault.WRONG_SUM, where="result", value="1e308"),
     case("result_not_finite", Fault.RESULT_NOT_FINITE),
     case("result_not_finite", Fault.RESULT_NOT_FINITE, mode="short"),
     case("wrong_share", Fault.WRONG_SHARE),
     case("wrong_beacon", Fault.WRONG_BEACON),
     case("wrong_secret", Fault.WRONG_SECRET),
-    case("wrong_sum", Fault.WRONG_SUM),
-    case("wrong_sum", Fault.WRONG_SUM, shift=0.001),
+    *(case("wrong_sum", Fault.WRONG_SUM, shift=shift) for shift in (1e-4, 1.0, 1000.0)),
+    case("tuned_shift", Fault.WRONG_SUM, share=5.0),
 )
-ACCUSED = (
+ACCUSED = last(
+    4,
     case("part_not_finite", Fault.PART_NOT_FINITE),
     case("part_not_finite", Fault.PART_NOT_FINITE, mode="short"),
+    *(
+        case("wild_scalar", Fault.PART_NOT_FINITE, where="part", value=value)
+        for value in ("nan", "inf", "-inf")
+    ),
     case("wrong_projection", Fault.WRONG_PROJECTION),
     case("wrong_projection", Fault.WRONG_PROJECTION, units=100.0),
+    case("small_lies", Fault.WRONG_PROJECTION),
     case("wrong_norm", Fault.WRONG_PROJECTION),
     case("wrong_sum", Fault.FALSE_ACCUSATION, shield=True),
     case("sacrifice", Fault.WRONG_SUM, Fault.WRONG_PROJECTION),
     case("false_accusation", Fault.FALSE_ACCUSATION),
     case("false_accusation", Fault.FALSE_ACCUSATION, of="part"),
-    case("false_accusation", Fault.FALSE_ACCUSATION, of="report"),
-    case("false_accusation", Fault.ACCUSATION_FELL, publish=False),
+    case("false_accusation", Fault.FALSE_ACCUSATION, to="one"),
+    case("false_accusation", Fault.INVALID_BODY, of="gradient"),
+    case("partial_broadcast", Fault.FALSE_ACCUSATION, stage="CHECK", body="accusation"),
     case("wrong_average", Fault.WRONG_AVERAGE),
+    case("covered_shift", Fault.WRONG_AVERAGE, shift=1000.0),
+    case("colluding_cover", Fault.WRONG_AVERAGE, shift=1000.0),
     case("unpublished_parts", Fault.PARTS_NOT_PUBLISHED),
 )
-DRAWN = (
-    case("covered_shift", Fault.WRONG_PROJECTION),
-    case("colluding_cover", Fault.WRONG_PROJECTION, Fault.CONCEALED_PROJECTION),
+DRAWN = last(
+    8,
+    case("false_accusation", Fault.FALSE_ACCUSATION, of="report"),
+    case("false_accusation", Fault.ACCUSATION_FELL, to="nobody"),
+    *(case("covered_shift", Fault.WRONG_PROJECTION, shift=shift) for shift in (1e-4, 0.1, 1.0)),
+    *(
+        case("colluding_cover", Fault.WRONG_PROJECTION, Fault.CONCEALED_PROJECTION, shift=shift)
+        for shift in (1e-4, 0.1, 1.0)
+    ),
+    case("colluding_cover", Fault.WRONG_PROJECTION, Fault.CONCEALED_PROJECTION, in_turns=True),
     case("concealed_projection", Fault.WRONG_PROJECTION, Fault.CONCEALED_PROJECTION),
+    case("growing_limits", Fault.WRONG_PROJECTION, Fault.CONCEALED_PROJECTION),
+    case("lie_when_safe", Fault.WRONG_PROJECTION),
     case("lazy_validator", Fault.WRONG_REPORT),
+    case("lazy_validator", Fault.WRONG_REPORT, mode="copy"),
+    case("lazy_validator", Fault.INVALID_BODY, mode="omit"),
     case("wrong_report", Fault.FALSE_ACCUSATION),
     case("false_report", Fault.FALSE_ACCUSATION),
     case("false_report", Fault.FALSE_ACCUSATION, of="projection"),
     case("false_report", Fault.FALSE_ACCUSATION, of="concealed"),
     case("smokescreen", Fault.WRONG_GRADIENT, Fault.ACCUSATION_FELL),
 )
-CASES = (*GRADIENTS, *SEEN_BY_ALL, *ACCUSED, *DRAWN)
-PLOTS = tuple(
-    case for case in CASES if case.name != "invalid_body" or case.parameters == {"mode": "nan"}
+WITHHELD = (
+    costly("withheld_part"),
+    costly("withheld_part", mode="wrong"),
+    costly("withheld_part", of="some"),
+    case("withheld_part", Fault.CLAIMED_BY_MOST, of="all"),
+    case("withheld_part", Fault.CLAIMED_BY_MOST, of="all", mode="wrong"),
+    case("withheld_result", Fault.CLAIMED_BY_MOST, of="all"),
+    case("withheld_result", Fault.CLAIMED_BY_MOST, of="all", mode="wrong"),
+    *(case("silent", Fault.CLAIMED_BY_MOST, stage=stage) for stage in STAGES),
+    *last(8, case("silent", Fault.CLAIMED_BY_MOST, stage="CHECK", validator=True)),
+    *(costly("silent", stage=stage) for stage in SLOW_STAGES),
+    *(case("crash", Fault.SILENT, stage=stage) for stage in (*STAGES, *SLOW_STAGES)),
+    *(case("crash", Fault.SILENT, stage=stage, told="half") for stage in (*STAGES, *SLOW_STAGES)),
+    *(
+        case("freeze", Fault.SILENT, stage=stage, seconds=100.0)
+        for stage in ("COMMIT", "AGGREGATED", "REVEAL", "PROJECTIONS", *SLOW_STAGES)
+    ),
+    case("last_moment", Fault.CLAIMED_BY_MOST, before_s=-0.5),
+    *(case("partial_broadcast", Fault.CLAIMED_BY_MOST, stage=s, when="edge") for s in STAGES),
+    case("wrong_head", Fault.SILENT, instead=True),
+    case("wrong_head", Fault.SILENT, of="past", instead=True),
+    *(
+        case("false_echo", Fault.CLAIMED_BY_MOST, stage=stage)
+        for stage in ("AGGREGATED", "REVEAL", "PROJECTIONS", "CHECK")
+    ),
+    case("false_echo", Fault.CLAIMED_BY_MOST, show="nothing"),
+    case("wrong_verdict", Fault.CLAIMED_BY_MOST),
+    case("late_chain", Fault.CLAIMED_BY_MOST),
+    case("late_chain", Fault.SILENT, Fault.CLAIMED_BY_MOST, before_s=-0.5),
+    case("held_secret", Fault.CLAIMED_BY_MOST, then="silence"),
+    case("held_secret", Fault.SECRET_WITHHELD, then="withheld"),
+    case("held_secret", Fault.WRONG_SECRET, then="wrong"),
+    *last(8, case("held_secret", Fault.SECRET_WITHHELD, Fault.WRONG_GRADIENT, when="unwelcome")),
+    case("lie_when_safe", Fault.CLAIMED_BY_MOST, source="views"),
 )
-"""One invalid body is as good as another, once each is known to be refused."""
+CALLED = (
+    *(costly("false_claim", stage=stage) for stage in STAGES),
+    costly("false_claim", of="some"),
+    costly("false_claim", to="one"),
+    costly("false_claim", to="one", stage="VERDICT"),
+    case("false_claim", Fault.CHARGED_WITH_MOST, of="turns"),
+    case("false_claim", Fault.CLAIMS_MOST, of="all"),
+    *last(4, costly("stale_claim")),
+    costly("false_view", of="record"),
+    costly("false_view", of="commits"),
+    case("false_view", Fault.WRONG_SECRET, of="secret"),
+    case("false_view", Fault.SECRET_WITHHELD, of="withheld"),
+    costly("held_secret", then="call"),
+    *last(
+        8,
+        case("shake_off", Fault.CHARGED_WITH_MOST, Fault.WRONG_GRADIENT),
+        case("shake_off", Fault.WRONG_SHARE, Fault.WRONG_GRADIENT, by="share"),
+        case("shake_off", Fault.SILENT, Fault.WRONG_GRADIENT, by="crash"),
+    ),
+)
+TWO_STORIES = (
+    *(case("equivocation", Fault.EQUIVOCATION, stage=stage) for stage in (*STAGES, "VIEW")),
+    *(case("equivocation", Fault.EQUIVOCATION, stage=s, to="one") for s in (*STAGES, "VIEW")),
+    case("equivocation", Fault.EQUIVOCATION, stage="VERDICT", bodies=3),
+    case("equivocation", Fault.EQUIVOCATION, stage="VIEW", bodies=3),
+    case("equivocation", Fault.EQUIVOCATION, stage="COMMIT", lie="garbage"),
+    case("equivocation", Fault.EQUIVOCATION, stage="CHECK", lie="accusation"),
+    *last(3, case("equivocation", Fault.EQUIVOCATION, stage="CLOSED")),
+    *last(3, *(case("second_story", Fault.EQUIVOCATION, stage=stage) for stage in STAGES)),
+    *(
+        case("partial_broadcast", Fault.INVALID_BODY, stage=stage, body="garbage")
+        for stage in STAGES
+    ),
+)
+PLOTTED = last(12, plotted("framed_owner", Fault.FALSE_ACCUSATION))
+CASES = (
+    *GRADIENTS,
+    *SEEN_BY_ALL,
+    *ACCUSED,
+    *DRAWN,
+    *WITHHELD,
+    *CALLED,
+    *TWO_STORIES,
+    *PLOTTED,
+)
+ALONE = tuple(case for case in CASES if case.alone)
+
+
+def pick_plots() -> tuple[Case, ...]:
+    """For a plot one case of each attack and fault: once each variant is known to be seen alone."""
+    kinds = {(each.name, each.plot, each.takes_one): each for each in reversed(CASES)}
+    return tuple(each for each in CASES if each in kinds.values())
+
+
+PLOTS = pick_plots()

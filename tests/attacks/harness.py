@@ -16,9 +16,10 @@ from zpeer.plugins import Kind, Plugins, load_plugins
 from zpeer.simulation import LocalSwarm, Result, Signatures
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
+    from tests.attacks.cases import Case
     from zpeer.ids import Digest
     from zpeer.interfaces import Attack, Float32
     from zpeer.record import Departure, Record
@@ -57,9 +58,14 @@ class Trial(NamedTuple):
         return [result for result in self.results if not result.honest]
 
     @property
+    def witness(self) -> Result:
+        """An honest peer that was there to the end."""
+        return max(self.honest, key=lambda result: len(result.records))
+
+    @property
     def records(self) -> tuple[Record, ...]:
         """Of an honest peer."""
-        return self.honest[0].records
+        return self.witness.records
 
     @property
     def departures(self) -> list[Departure]:
@@ -122,36 +128,75 @@ def run_plot(
     return run(directory, attacks, peers=peers, steps=steps, start=start, seed=seed, **changes)
 
 
-def until_gone(make: Callable[[int], Trial]) -> Trial:
+def until_gone(make: Callable[[int], Trial], *, takes_one: bool = False) -> Trial:
     """Runs by other entropy until one sees all attackers go; none of them may do harm.
 
     In a short run not everybody is drawn, and who validates in its last step is not checked then.
     """
     for seed in range(SEEDS):
         trial = make(seed)
-        check_unharmed(trial)
-        if len(trial.faults) == len(trial.attackers):
+        check_unharmed(trial, takes_one=takes_one)
+        if all(result.name in trial.faults for result in trial.attackers):
             break
     return trial
 
 
-def check_unharmed(trial: Trial) -> None:
-    """All honest peers are through to the end, together, and none has left."""
-    assert {result.code for result in trial.honest} == {0}, trial.honest[0].reason
-    assert len({(r.head, r.parameters, r.roster, r.departures) for r in trial.honest}) == 1
-    there = {result.name for result in trial.honest}
-    assert there.isdisjoint(trial.faults), trial.faults
-    assert np.isfinite(trial.swarm.honest[0].files.current).all()
+def try_case(directory: Path, case: Case, places: Sequence[int], peers: int) -> Trial:
+    """A case with attackers at these places, held to what it must leave unharmed and to who must
+    go for what."""
+
+    def make(seed: int) -> Trial:
+        return run_plot(
+            directory / str(seed),
+            case.name,
+            case.parameters,
+            places,
+            peers=peers,
+            steps=case.steps,
+            seed=seed,
+            charges_max=1,
+        )
+
+    trial = until_gone(make, takes_one=case.takes_one)
+    check_gone(trial, case.alone if len(places) == 1 else case.plot)
+    check_evidence(trial)
+    return trial
+
+
+def check_unharmed(trial: Trial, *, takes_one: bool = False) -> None:
+    """All honest peers are through to the end, together, and none has left; or at most one for each
+    attacker, with which it was in dispute."""
+    lost = [result for result in trial.honest if result.name in trial.faults]
+    there = [result for result in trial.honest if result not in lost]
+    assert {result.code for result in there} == {0}, [result.reason for result in there]
+    assert len({(r.head, r.parameters, r.roster, r.departures) for r in there}) == 1
+    for peer in trial.swarm.honest:
+        assert np.isfinite(peer.files.current).all()
+    assert not lost or takes_one, trial.faults
+    check_pairs(trial, lost)
+
+
+def check_pairs(trial: Trial, lost: list[Result]) -> None:
+    """Who was lost left with an attacker, another one each."""
+    genesis, names = trial.swarm.shared.genesis, {result.name for result in lost}
+    pairs = [each for each in trial.departures if trial.name_of(each) in names]
+    assert {each.fault for each in pairs} <= {FaultKind.PAIR_ELIMINATED}, trial.faults
+    partners = [genesis.names[genesis.peers.index(each.accuser)] for each in pairs]
+    assert len(set(partners)) == len(lost), "an attacker takes one other with it"
+    assert set(partners) <= {result.name for result in trial.attackers}
+    assert {result.code for result in lost} <= {4}
 
 
 def check_gone(trial: Trial, faults: Iterable[FaultKind]) -> None:
-    """Every attacker has left for one of these faults, and knows it."""
-    assert {result.name for result in trial.attackers} == set(trial.faults)
-    assert set(trial.faults.values()) <= set(faults), trial.faults
-    assert len(trial.honest[0].roster) == len(trial.honest)
+    """Every attacker has left for one of these faults, and knows it, unless it hears nothing."""
+    assert {result.name for result in trial.attackers} <= set(trial.faults)
+    lost = [result for result in trial.honest if result.name in trial.faults]
+    assert len(trial.witness.roster) == len(trial.honest) - len(lost)
     for result in trial.attackers:
         first = trial.faults[result.name]
-        assert result.code == (3 if is_ban(first) else 4), result.reason
+        assert first in faults, trial.faults
+        deaf = (-1, 5) if first is FaultKind.SILENT else ()
+        assert result.code in (3 if is_ban(first) else 4, *deaf), result.reason
 
 
 def check_evidence(trial: Trial) -> None:
@@ -163,6 +208,7 @@ def check_evidence(trial: Trial) -> None:
         files = [
             [path for path in result.evidence if path.name == evidence_name(departure)]
             for result in trial.honest
+            if result.name not in trial.faults
         ]
         assert all(len(found) == 1 for found in files), departure
         ruling = judge(read_evidence(files[0][0]), court)
@@ -172,7 +218,7 @@ def check_evidence(trial: Trial) -> None:
 def make_court(trial: Trial) -> Court:
     """A stranger with the run file and the files of the first honest peer."""
     shared = trial.swarm.shared
-    directory = trial.directory / trial.honest[0].name / "parameters"
+    directory = trial.directory / trial.witness.name / "parameters"
 
     def gradient(parameters: Digest, batch_seed: Digest) -> Float32:
         vector = np.fromfile(directory / f"{parameters.hex()}.f32", dtype="<f4")
