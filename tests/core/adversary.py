@@ -78,8 +78,10 @@ class Adversary:
             honest = [each for each in others if each not in self.liars]
             always = Stream("victim", self.seed).pick(honest)
             victim = stream.pick((always, stream.pick(honest)))
+            shown_to = stream.pick((victim, *honest))
             plans = CAMPAIGNS[self.campaign]
             self.moods[liar, head] = Mood(stream, others, victim, plans[height % len(plans)])
+            self.moods[liar, head].shown_to = shown_to
         return self.moods[liar, head]
 
     # --- what it sees -----------------------------------------------------------------------------
@@ -197,7 +199,7 @@ class Adversary:
         """An honest peer has joined: views are shown to it at the edge of some round."""
         for liar in self.liars:
             mood = self.get_mood(liar, head)
-            if mood is None or "edge" not in mood.view or mood.victim != toy.me:
+            if mood is None or "edge" not in mood.view or mood.shown_to != toy.me:
                 continue
             signers = self.colluders(liar, mood)
             until = last_round(self.net, toy.me, head, 1 + len(signers))
@@ -228,7 +230,8 @@ class Adversary:
             by = [each for each in self.seen[head] if each.payload == closed.payload]
             carrier = mood.stream.pick([each for each in by if each.stage is Stage.CLOSED])
             voices = self.liars[: mood.signatures]
-        until = attempt.slow.joined + (7 + 3 * len(voices)) * DELTA - A_LITTLE
+        late = mood.stream.pick((0.0, 0.0, 6.0)) * mood.stream.share()
+        until = attempt.slow.joined + (7 + 3 * len(voices) + late) * DELTA - A_LITTLE
         for signed in same.values():
             self.net.at(until, tell(toy.me, signed))
         others = [each for each in self.seen[head] if each.stage is Stage.CLOSED]
@@ -273,7 +276,7 @@ class Adversary:
             return []
         return [(mood.stream.share() * 9 * DELTA, delivery)] if kind == "late" else None
 
-    def say(self, toy: Toy, delivery: Delivery, signed: Signed, mood: Mood) -> list[Sent] | None:  # noqa: PLR0911 - one table
+    def say(self, toy: Toy, delivery: Delivery, signed: Signed, mood: Mood) -> list[Sent] | None:  # noqa: C901, PLR0911 - one table
         """A word of the step."""
         if signed.stage is Stage.CHECK and mood.check != "as it is":
             signed = self.change_check(toy, signed, mood)
@@ -287,6 +290,10 @@ class Adversary:
             case "crash" if is_now:
                 self.crashed.add(toy.me)
                 return []
+            case "freeze" if is_now and toy.me not in self.net.frozen:
+                until = self.net.now + mood.stream.share() * mood.stream.pick((4.0, 12.0, 60.0))
+                self.net.frozen[toy.me] = (self.net.now, until)
+                return [(until - self.net.now + mood.stream.share(), delivery)]
             case "to some" if is_now and chosen:
                 return []
             case "late" if is_now and chosen:

@@ -1,9 +1,9 @@
 """What must hold of honest peers in a timed run, whatever the Byzantine ones do.
 
 `Watch` looks on while it runs: no honest peer signs two bodies of a slot, claims another honest one
-or decides another record. `check_end` looks at what came of it: one chain, nobody honest banned,
-each Byzantine peer takes at most one honest one with it, every void attempt cost somebody, and the
-run came to an end.
+or decides another record, and all who join a call do so within Delta of each other. `check_end`
+looks at what came of it: one chain, nobody honest banned, each Byzantine peer takes at most one
+honest one with it, every void attempt cost somebody, and the run came to an end.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tests.core.plain import verify
+from tests.core.timed import DELTA
 from zpeer import effects as fx
 from zpeer import events as ev
 from zpeer.faults import FaultKind, is_ban
@@ -54,7 +55,10 @@ class Watch:
         before = self.slots.setdefault(slot, effect.payload)
         assert before == effect.payload, f"{name(net, toy.me)} signs two {effect.stage.name}s"
         if effect.stage is Stage.VIEW:
-            self.joined.setdefault(effect.head, {})[toy.me] = net.now
+            joined = self.joined.setdefault(effect.head, {})
+            joined[toy.me] = net.now
+            gap = max(joined.values()) - min(joined.values())
+            assert gap <= DELTA, f"{name(net, toy.me)} joins {gap:.3f} Delta after another"
             view = decode_payload(effect.stage, effect.payload, toy.core._context.limits)
             assert isinstance(view, View)
             wrong = [name(net, each) for each in view.claims if each not in net.minds]
@@ -129,6 +133,8 @@ def check_end(net: Timed) -> list[Record]:
             assert toy.stop.reason.startswith("fewer than 3"), toy.stop.reason
         else:
             assert toy.stop.code == 0, f"{who}: {toy.stop.reason}"
+            assert not records[-1].draws
+            assert not records[-1].matters
         assert toy.me in lost or len(toy.records) == len(records), f"{who} misses records"
         check_evidence(net, toy)
     return records

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from tests.core.timed import Stream
     from zpeer.ids import PeerId
 
-WORDS = ("as it is", "as it is", "mute", "to some", "late", "two", "junk", "echo", "noise", "crash")
+WORDS = ("as it is", "as it is", "mute", "to some", "late", "two", "junk", "echo", "noise", "crash",
+         "freeze")  # fmt: skip
 BULK = ("as it is", "as it is", "as it is", "no part", "no result", "bad part", "bad result")
 CALLS = ("no", "no", "once", "to some", "through chains")
 VIEWS = ("as it is", "as it is", "none", "to some", "two", "three", "edge", "one more at the edge")
@@ -26,21 +27,36 @@ RELAYS = ("as it is", "as it is", "none", "to some", "late")
 ANSWERS = ("as it is", "as it is", "none", "parts", "late")
 CHECKS = ("as it is", "as it is", "frame", "old views", "no views")
 
+QUIET = {"call": "no", "bulk": "as it is", "check": "as it is"}
 CAMPAIGNS: dict[str, tuple[dict[str, Any], ...]] = {
     "none": ({},),
     "leave one behind": (
-        {"words": "to some", "stage": Stage.VERDICT, "whom": "victim", "answers": "none"},
-        {"call": "to some", "call_after": 0.0, "view": "none", "whom": "others"},
+        {**QUIET, "words": "to some", "stage": Stage.VERDICT, "whom": "victim", "answers": "none"},
+        {**QUIET, "call": "to some", "call_after": 0.0, "view": "none", "whom": "others"},
     ),
     "hide commits, call, call again": (
-        {"words": "to some", "stage": Stage.COMMIT, "whom": "victim", "call_after": 1.5},
-        {"words": "two", "stage": Stage.COMMIT, "whom": "victim", "call_after": 0.0},
+        {
+            **QUIET,
+            "words": "to some",
+            "stage": Stage.COMMIT,
+            "whom": "victim",
+            "call": "once",
+            "call_after": 2.5,
+            "answers": "none",
+            "closed": "none",
+            "relay": "none",
+        },
+        {**QUIET, "call": "to some", "call_after": 0.0, "whom": "others", "view": "none"},
     ),
     "split checks, call again": (
-        {"words": "two", "stage": Stage.CHECK, "whom": "victim"},
-        {"call": "once", "call_after": 0.0},
+        {**QUIET, "words": "two", "stage": Stage.CHECK, "whom": "victim", "closed": "none"},
+        {**QUIET, "call": "once", "call_after": 0.0},
     ),
-    "end for one alone": ({"words": "mute", "closed": "voices"}, {"closed": "borrowed voices"}),
+    "end for one alone": (
+        {"words": "mute", "closed": "voices", "view": "one more at the edge", "relay": "none"},
+        {"closed": "borrowed voices", "view": "one more at the edge", "relay": "none"},
+        {"closed": "edge", "view": "one more at the edge", "relay": "none", "call": "once"},
+    ),
     "hide views": ({"words": "mute", "view": "edge"}, {"closed": "none", "relay": "none"}),
     "call again and again": ({"call": "once", "content": "claims"},),
 }
@@ -70,6 +86,8 @@ class Mood:
         most = tuple(each for each in others if each != victim)
         self.to = stream.pick((stream.some(others), (victim,), most))
         self.victim = victim
+        self.shown_to = victim
+        """Who is shown a view at the edge of a round."""
         for key, value in plan.items():
             setattr(self, key, value)
         self.to = {"victim": (victim,), "others": most}.get(plan.get("whom", ""), self.to)

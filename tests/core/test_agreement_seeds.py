@@ -12,12 +12,17 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from math import inf
 from time import perf_counter
 from typing import NamedTuple
 
 from tests.core.adversary import Adversary, count_liars
 from tests.core.checkers import Watch, check_end
+from tests.core.lies import all_of
+from tests.core.plain import peer
+from tests.core.scenes import most_delay
 from tests.core.story import print_story, say
+from tests.core.test_collusion import KINDS, TAMPERS
 from tests.core.timed import Stream, Timed, any_delay, edge_delay, quick_delay
 from zpeer.record import Outcome, Record
 
@@ -40,20 +45,35 @@ def draw(seed: int) -> Plot:
     count = most if stream.below(4) else 1 + stream.below(most)
     liars = sorted(range(n), key=lambda i: Stream(seed, "liar", i).below(2**30))[:count]
     computing = stream.pick((0.0, 0.0, 0.3))
+    lies = stream.pick((False, False, True))
+    kinds = {i: stream.pick(KINDS) for i in liars if lies}
     net = Timed(
         n,
         steps=stream.pick((1, 2, 3)),
         seed=seed,
-        delays=stream.pick((any_delay, edge_delay, quick_delay)),
+        delays=stream.pick((any_delay, edge_delay, quick_delay, most_delay)),
         duplicates=stream.pick((0.0, 0.0, 0.1)),
         computing=computing,
         timers_last=stream.chance(0.5),
         validators=1 + stream.below(2),
         work=10 * computing,
+        radius=stream.pick((inf, inf, 0.6)) if lies else inf,
+        toys=kinds,
         charges_max=stream.pick((0, 1, 2)),
     )
     budget = stream.pick((1, 1, 2, 3, 5, 9))
+    net.restoring = stream.pick((0, 0, 0, 97))
+    for i in liars if lies else ():
+        deeds = [stream.pick(sorted(TAMPERS)) for _ in range(stream.below(3))]
+        victims = [each for each in range(n) if each != i]
+        tampers = [TAMPERS[name](stream.pick(victims)) for name in sorted(deeds, key=is_junk)]
+        net.tampers[peer(i)] = all_of(*tampers)
     return Plot(net, Adversary(net, seed, liars, budget), Watch(net))
+
+
+def is_junk(name: str) -> bool:
+    """What does not decode is said last: nothing can be changed in it."""
+    return name == "junk"
 
 
 def play(seed: int, *, story: bool = False) -> tuple[Plot, list[Record]]:

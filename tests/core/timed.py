@@ -21,6 +21,7 @@ from tests.core.plain import is_finite, make_genesis, peer, sign, verify
 from tests.core.shell import Toy
 from zpeer import effects as fx
 from zpeer import events as ev
+from zpeer.core.machine import Core
 from zpeer.ids import Digest, PeerId, digest, digest_bytes, number
 from zpeer.parts import Bulk
 from zpeer.reception import is_chain
@@ -83,6 +84,7 @@ Sent = tuple[float, Delivery]
 Mind = Callable[["Timed", Toy, Delivery], Iterable[Sent] | None]
 """What becomes of one thing that a Byzantine peer's core sends; None: what the network makes of
 it."""
+Tamper = Callable[[Any, Toy, list[fx.Effect]], list[fx.Effect]]
 Watcher = Callable[["Timed", Toy, ev.Event, list[Any]], None]
 """Sees everything that happens."""
 
@@ -118,6 +120,11 @@ class Timed:
         self.computing = computing
         self.timers_last = timers_last
         self.starts = starts
+        self.tampers: dict[PeerId, Tamper] = {}
+        """What Byzantine peers make of their cores' effects (`lies.py`)."""
+        self.restoring = 0
+        """Every so many events, the core that hears of one is first put together anew from its
+        snapshot; 0: never."""
         self.instead: dict[tuple[PeerId, Digest, Stage], Callable[[bytes], bytes]] = {}
         """What a Byzantine peer says, even to itself, instead of what its core would."""
         self.frozen: dict[PeerId, tuple[float, float]] = {}
@@ -202,17 +209,20 @@ class Timed:
 
     def deliver(self, toy: Toy, event: ev.Event) -> None:
         """One event to one core, and what follows."""
+        if self.restoring and self.count % self.restoring == 0:
+            toy.core = restore(toy)
         done = toy.core.handle(event, self.now)
         if self.trace is not None:
             self.trace.append((self.now, toy.me, event, done))
         for watcher in self.watchers:
             watcher(self, toy, event, done)
-        for effect in done:
+        tamper = self.tampers.get(toy.me)
+        for effect in tamper(self, toy, done) if tamper else done:
             self.carry_out(toy, effect)
 
     # --- effects ----------------------------------------------------------------------------------
 
-    def carry_out(self, toy: Toy, effect: fx.Effect) -> None:  # noqa: C901 - one table
+    def carry_out(self, toy: Toy, effect: fx.Effect) -> None:  # noqa: C901, PLR0912 - one table
         """One effect."""
         if isinstance(effect, fx.Broadcast):
             change = self.instead.get((toy.me, effect.head, effect.stage), bytes)
@@ -239,6 +249,8 @@ class Timed:
             case fx.ComputeParts() | fx.Recompute() | fx.TestAverage() | fx.Update():
                 busy = self.computing * self.stream.share() if self.computing else 0.0
                 self.at(self.now + busy, Delivery(toy.me, toy.compute(effect)))
+            case fx.SendBlob(digest=name) if toy.me in self.minds and not has_blob(toy, name):
+                pass  # who accuses without evidence has none to show
             case _:
                 for delivery in spell_out(toy, effect):
                     self.send(toy, delivery)
@@ -279,6 +291,28 @@ def attempt_of(toy: Toy) -> Attempt:
 def has_started(toy: Toy) -> bool:
     """Whether a peer is at any attempt."""
     return toy.core._context.state.attempt is not None
+
+
+def restore(toy: Toy) -> Core:
+    """The same core, from its snapshot."""
+    core = toy.core
+    context = core._context
+    return Core.restore(
+        core.snapshot(),
+        toy.genesis,
+        toy.me,
+        aggregator=toy.clip,
+        policy=context.policy,
+        limits=context.limits,
+        verify=verify,
+    )
+
+
+def has_blob(toy: Toy, name: Digest) -> bool:
+    """Whether a peer holds these bytes."""
+    held = [*toy.blobs.values(), *toy.rows.values(), *toy.results.values()]
+    mine = [part for parts in toy.parts.values() for part in parts]
+    return any(digest_bytes(data) == name for data in (*held, *mine))
 
 
 def any_delay(stream: Stream, sender: PeerId, to: PeerId) -> float:
