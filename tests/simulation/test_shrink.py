@@ -55,7 +55,7 @@ def failing(when: Callable[[Plan], bool], check: str = "stall") -> Callable[[Pla
             if isinstance(each, Mutator)
         )
         failure = Failure(check, "planted", 10, 1.0) if fails else None
-        return Outcome(failure, 20, 2.0, 1, 1, 0.1, "", (), taken)
+        return Outcome(failure, 20, 2.0, 1, 1, 0.1, "", taken=taken)
 
     return run
 

@@ -180,6 +180,11 @@ def report(totals: Totals, processes: int, console: Console) -> None:
         f" core; a night of 10 hours on {processes} cores covers {totals.night * processes:.0f}"
         " seeds"
     )
+    met = ", ".join(f"{name} {count}" for name, count in sorted(totals.met.items()) if count)
+    console.print(f"met: {met or 'nothing'}")
+    for each in totals.fallen[:FAILURES_SHOWN]:
+        line = f"seed {each.seed}: an adversary's own code broke: {'; '.join(each.fallen)}"
+        console.print(Text(line, style="yellow"))
     for each in totals.failed[:FAILURES_SHOWN]:
         console.print(describe_failure(each))
     verdict = f"{len(totals.failed)} seeds failed" if totals.failed else "none failed"

@@ -46,6 +46,7 @@ STAGES = tuple((stage.name, 1 + 3 * (stage in STEP_STAGES)) for stage in STEP_ST
 LATENCIES = ((0.02, 0.02), (0.01, 0.2), (0.05, 0.5), (0.3, 0.3))
 """Least and most, in shares of Delta."""
 RATES = (0.004, 0.01, 0.02, 0.05, 0.15)
+FOCUS_WEIGHTS = (("all", 5), ("slow", 3), ("timing", 2), ("bulk", 2))
 
 
 def draw_plan(seed: int, plugins: Plugins) -> Plan:
@@ -167,7 +168,8 @@ def draw_adversaries(
             rate = stream.pick((0.02, 0.1, 0.3, 1.0))
             adversaries.append(Twins(peer, stream.chance(0.8), stream.chance(0.5), rate, start))
         else:
-            adversaries.append(Mutator(peer, stream.pick(RATES), start))
+            focus = stream.weighted(FOCUS_WEIGHTS)
+            adversaries.append(Mutator(peer, stream.pick(RATES), focus, start))
     return adversaries
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from zpeer.core.base import make_first_base, make_next_base
@@ -47,6 +48,9 @@ class Judges:
         )
         self._curious: tuple[Checker, ...] = (punishment,) if setting.byzantine else ()
         """Those that look at events, of which there are many."""
+        self.met: Counter[str] = Counter()
+        """What the run came to, by name: outcomes of attempts, and why peers left."""
+        self._seen: set[Digest] = set()
         self.records = 0
         self.steps = 0
         """Counted steps, once for each kept peer."""
@@ -90,9 +94,20 @@ class Judges:
         self._at[peer] = after
         if peer not in self.setting.faulty:
             self.records += 1
+            self._count(record)
             self.steps += after.counted > before.counted
         for checker in self._checkers:
             checker.decided(decision)
+
+    def _count(self, record: Record) -> None:
+        """Each record once."""
+        if record.head in self._seen:
+            return
+        self._seen.add(record.head)
+        self.met[record.outcome.name] += 1
+        self.met["VIEWS"] += bool(record.views)
+        self.met["CHARGED"] += bool(record.charges)
+        self.met.update(departure.fault.name for departure in record.departures)
 
     @property
     def latest(self) -> list[Base]:

@@ -29,7 +29,7 @@ from zpeer.effects import (
 )
 from zpeer.events import MessageReceived
 from zpeer.ids import number
-from zpeer.signed import Signed, body_digest
+from zpeer.signed import STEP_STAGES, Signed, body_digest
 from zpeer.simulate.inventions import invent
 from zpeer.simulate.mutations import alter, flip
 from zpeer.simulate.streams import Stream
@@ -47,8 +47,15 @@ if TYPE_CHECKING:
     from zpeer.simulate.streams import Entropy
 
 HEARD_KEPT = 256
-INVENTS = 0.3
-"""How much rarer than a change it is that something is made up."""
+EVENLY = {"stage": 1.0, "slow": 1.0, "answer": 1.0, "bulk": 1.0, "numbers": 0.25, "invent": 0.3}
+FOCUSES: dict[str, dict[str, float]] = {
+    "all": EVENLY,
+    "slow": {"stage": 0.1, "slow": 5.0, "answer": 1.0, "bulk": 0.1, "invent": 0.3},
+    "timing": {"stage": 1.0, "slow": 1.0, "answer": 1.0, "bulk": 1.0},
+    "bulk": {"stage": 0.02, "slow": 0.1, "answer": 0.5, "bulk": 2.0, "numbers": 0.5},
+}
+"""How often, in shares of the mutator's rate, something is done about each kind of thing."""
+OFTEN = 0.9
 HALF_DELTAS = 40
 """A delay is up to so many halves of Delta, near one of them."""
 HALF_DELTAS_BULK = 12
@@ -58,6 +65,8 @@ WAYS = (
     *("twice", "stale", "borrow", "garble", "old_head"),
 )
 """What can become of a broadcast, as often as it stands here."""
+QUIET_WAYS = ("some", "one", "drop", "late", "late", "twice")
+"""Those that convict nobody."""
 
 
 class Cabal(NamedTuple):
@@ -79,6 +88,7 @@ class Mutating(HonestAttack):
 
     def __init__(self, plan: Mutator, entropy: Entropy, cabal: Cabal) -> None:
         self._plan = plan
+        self._focus = FOCUSES[plan.focus]
         self._entropy = entropy
         self.cabal = cabal
         self.heard: deque[Signed] = deque(maxlen=HEARD_KEPT)
@@ -87,8 +97,9 @@ class Mutating(HonestAttack):
         """Numbers of the opportunities that were taken."""
         self._opportunities = 0
 
-    def _opportunity(self, share: float) -> Stream | None:
+    def _opportunity(self, kind: str) -> Stream | None:
         """The stream of the next opportunity, if it is taken."""
+        share = min(OFTEN, self._plan.rate * self._focus.get(kind, 0.0))
         place = self._opportunities
         self._opportunities += 1
         only = self._plan.only
@@ -110,22 +121,22 @@ class Mutating(HonestAttack):
 
     def gradient(self, context: AttackContext, honest: Float32) -> Float32:  # noqa: ARG002 - the interface
         """Rarely another one."""
-        stream = self._opportunity(self._plan.rate / 4)
+        stream = self._opportunity("numbers")
         return honest if stream is None else alter_vector(honest, stream)
 
     def aggregate(self, context: AttackContext, honest: Float32) -> Float32:  # noqa: ARG002 - the interface
         """Rarely another one."""
-        stream = self._opportunity(self._plan.rate / 2)
+        stream = self._opportunity("numbers")
         return honest if stream is None else alter_vector(honest, stream)
 
     def committed_part(self, context: AttackContext, part: int, data: Bytes) -> Bytes:  # noqa: ARG002 - the interface
         """Rarely other bytes, of perhaps another length."""
-        stream = self._opportunity(self._plan.rate / 8)
+        stream = self._opportunity("numbers")
         return data if stream is None else alter_bytes(bytes(data), stream)
 
     def part(self, context: AttackContext, part: int, data: Bytes) -> Bytes:  # noqa: ARG002 - the interface
         """Rarely other bytes than committed to."""
-        stream = self._opportunity(self._plan.rate / 4)
+        stream = self._opportunity("numbers")
         return data if stream is None else alter_bytes(bytes(data), stream)
 
     def effects(self, context: AttackContext, effects: list[Effect]) -> list[Outgoing]:
@@ -133,7 +144,7 @@ class Mutating(HonestAttack):
         outgoing: list[Outgoing] = []
         for effect in effects:
             outgoing += self._treat(context, effect)
-        stream = self._opportunity(self._plan.rate * INVENTS)
+        stream = self._opportunity("invent")
         if stream is not None:
             outgoing += invent(self, context, stream)
         return outgoing
@@ -141,18 +152,17 @@ class Mutating(HonestAttack):
     # --- what becomes of an effect ----------------------------------------------------------------
 
     def _treat(self, context: AttackContext, effect: Effect) -> Sequence[Outgoing]:
+        kind = kind_of(effect)
+        stream = self._opportunity(kind) if kind else None
+        if stream is None:
+            return [effect]
         match effect:
             case Broadcast():
-                stream = self._opportunity(self._plan.rate)
-                return [effect] if stream is None else self._speak(context, effect, stream)
-            case SendSet() | SendSetRequest() | SendPart():
-                stream = self._opportunity(self._plan.rate)
-                return [effect] if stream is None else self._delay_or_drop(effect, stream)
+                return self._speak(context, effect, stream)
             case SendResult() | PassOn() | SendBlob() | SendCertificate() | SendBlobRequest():
-                stream = self._opportunity(self._plan.rate)
-                return [effect] if stream is None else self._address(effect, stream)
+                return self._address(effect, stream)
             case _:
-                return [effect]
+                return self._delay_or_drop(effect, stream)
 
     def _delay_or_drop(self, effect: Effect, stream: Stream) -> list[Outgoing]:
         """To one receiver: not at all, late, or of a set only some."""
@@ -178,7 +188,10 @@ class Mutating(HonestAttack):
 
     def _speak(self, context: AttackContext, said: Broadcast, stream: Stream) -> list[Outgoing]:
         """A broadcast, treated in one of the ways. My own core hears one body a slot, at most."""
-        way = stream.pick(WAYS)
+        is_quiet = self._plan.focus == "timing" or (
+            self._plan.focus != "all" and said.stage in STEP_STAGES
+        )
+        way = stream.pick(QUIET_WAYS if is_quiet else WAYS)
         if way in ("alter", "stale", "borrow", "garble"):
             return [replace(said, payload=self._another(context, said, stream, way))]
         if way in ("split", "three", "old_head"):
@@ -242,6 +255,21 @@ class Mutating(HonestAttack):
     def draw_delay(self, stream: Stream, most: int = HALF_DELTAS) -> float:
         """Seconds: near a multiple of half of Delta, where deadlines and rounds end."""
         return self.cabal.delta * max(0.0, stream.between(0, most) / 2 + stream.uniform(-0.2, 0.2))
+
+
+def kind_of(effect: Effect) -> str:
+    """What kind of thing is about to be sent; empty for what is not sent."""
+    match effect:
+        case Broadcast(stage=stage):
+            return "stage" if stage in STEP_STAGES else "slow"
+        case PassOn() | SendCertificate():
+            return "slow"
+        case SendSet() | SendSetRequest() | SendBlob() | SendBlobRequest():
+            return "answer"
+        case SendPart() | SendResult():
+            return "bulk"
+        case _:
+            return ""
 
 
 def alter_vector(vector: Float32, stream: Stream) -> Float32:

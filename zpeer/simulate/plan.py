@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 T = TypeVar("T", bound=msgspec.Struct)
 
 LEAST_PEERS = 3
+FOCUSES = ("all", "slow", "timing", "bulk")
 
 
 class Network(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -134,6 +135,9 @@ class Mutator(
     peer: int
     rate: float = 0.05
     """How often it does something about what it is about to send."""
+    focus: str = "all"
+    """What it does most about: all, slow (calls and what follows them), timing (nothing that
+    convicts it), bulk."""
     start: int = 0
     only: tuple[int, ...] | None = None
     """Which of its opportunities it takes; None: all that chance gives it."""
@@ -230,6 +234,9 @@ def find_problems(plan: Plan) -> list[str]:
     named = {peer for fault in plan.faults for peer in named_by(fault)} | plan.byzantine
     if named - members:
         problems.append(f"{sorted(named - members)} are no members")
+    focuses = {each.focus for each in plan.adversaries if isinstance(each, Mutator)}
+    if focuses - set(FOCUSES):
+        problems.append(f"focus {sorted(focuses)}: expected one of {', '.join(FOCUSES)}")
     if not 0 <= plan.network.latency_min <= plan.network.latency_max <= 1 or plan.slack < 0:
         problems.append("latency and partitions together last longer than Delta")
     return problems

@@ -69,6 +69,8 @@ class Outcome(msgspec.Struct, frozen=True):
     """Digest of all events in their order: equal runs have equal ones."""
     fallen: tuple[str, ...] = ()
     """What adversaries' own code raised: they went down of it."""
+    met: dict[str, int] = {}
+    """Records by outcome, and departures by fault."""
     taken: tuple[tuple[int, tuple[int, ...]], ...] = ()
     """For each mutator which of its opportunities it took."""
 
@@ -148,6 +150,7 @@ class Run:
             seconds=process_time() - began,
             trace=self._trace.hexdigest(),
             fallen=tuple(f"{h.number}: {h.fell}" for h in universe.hosts if h.fell),
+            met=dict(judges.met),
             taken=tuple((peer, tuple(m.taken)) for peer, m in universe.mutators.items()),
         )
 

@@ -45,6 +45,7 @@ class Finished(msgspec.Struct, frozen=True):
     records: int
     seconds: float
     fallen: tuple[str, ...] = ()
+    met: dict[str, int] = {}
 
 
 class Totals(msgspec.Struct):
@@ -57,6 +58,9 @@ class Totals(msgspec.Struct):
     large: int = 0
     """Seeds with five peers or more."""
     failed: list[Finished] = []
+    fallen: list[Finished] = []
+    """Seeds in which an adversary's own code broke."""
+    met: dict[str, int] = {}
 
     def add(self, done: Finished) -> None:
         """One seed more."""
@@ -65,8 +69,12 @@ class Totals(msgspec.Struct):
         self.records += done.records
         self.seconds += done.seconds
         self.large += done.peers >= 5  # noqa: PLR2004 - as the promise has it
+        for name, count in done.met.items():
+            self.met[name] = self.met.get(name, 0) + count
         if done.check:
             self.failed.append(done)
+        if done.fallen:
+            self.fallen.append(done)
 
     @property
     def rate(self) -> float:
@@ -102,6 +110,7 @@ def run_seed(seed: int, code: str, *, real_signatures: bool) -> Finished:
         records=outcome.records,
         seconds=outcome.seconds,
         fallen=outcome.fallen,
+        met=outcome.met,
     )
 
 
