@@ -274,3 +274,26 @@ def test_what_is_due_is_done_though_something_comes_just_before_the_timer_fires(
     assert said[0] == (1,)
     assert max(said.values()) == (1,)
     assert set(said) == {0, 2, 3}
+
+
+def test_a_proof_that_nobody_can_check_any_more_is_let_go() -> None:
+    """It is about an attempt that all have let go: a view that shows it would be taken by nobody,
+    and its honest signer removed as silent."""
+    net = Timed(4, steps=9, minds={1: as_it_is})
+    head = net.genesis.run
+    stale = Misdeed((sign(Stage.VERDICT, head, peer(1), JUNK),))
+    kept: dict[bool, set[bool]] = {True: set(), False: set()}
+
+    def watch(net: Timed, toy: Toy, event: ev.Event, effects: list[Any]) -> None:
+        state = toy.core._context.state
+        if toy.me != peer(0) or not toy.records:
+            return
+        if any(isinstance(e, fx.Decide) for e in effects):
+            kept[head in state.past].add(peer(1) in state.proofs)
+            state.proofs = {}
+        elif attempt_of(toy).stage is Stage.VERDICT and head in state.past:
+            state.proofs[peer(1)] = stale  # too late for this CHECK
+
+    net.watchers.append(watch)
+    net.run_while(lambda: len(net.toy(0).records) < 9)
+    assert kept == {True: {True}, False: {False}}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from zpeer.core.convict import find_fault
 from zpeer.core.early import HEADS_REMEMBERED
 from zpeer.core.judge import find_needed_blobs
 from zpeer.effects import Release
@@ -28,7 +29,8 @@ ATTEMPTS_WITH_TENSORS = 2
 
 
 def retain(context: Context, record: Record) -> None:
-    """Move the decided attempt into the past, and drop what nothing rests on any longer."""
+    """Move the decided attempt into the past, and drop what nothing rests on any longer; and proofs
+    about what is dropped, which would make any view that shows them invalid."""
     state = context.state
     attempt = context.attempt
     head = attempt.base.head
@@ -40,10 +42,14 @@ def retain(context: Context, record: Record) -> None:
         rests |= get_rests(state.past[record.checked].base)
     said = find_where_said(context, (*attempt.base.matters, *record.matters))
     said |= {record.checked, attempt.base.checked}
-    state.proofs = {peer: p for peer, p in state.proofs.items() if peer in record.roster}
     kept = [h for h in state.order if h in rests | said or h in state.order[-ATTEMPTS_REMEMBERED:]]
     state.past = {h: state.past[h] for h in kept}
     state.order = kept
+    state.proofs = {
+        peer: proof
+        for peer, proof in state.proofs.items()
+        if peer in record.roster and find_fault(context, proof) is not None
+    }
     release(context, record, rests)
 
 
