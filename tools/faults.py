@@ -24,6 +24,8 @@ SOME = ("peer-3", "peer-4", "peer-5")
 OTHERS = tuple(name for name in NAMES if name not in SOME)
 PATIENCE = 2.0
 DELTA = PATIENCE / 6
+USUAL_PATIENCE = 10.0
+"""What a run has that says nothing else."""
 WARM_UP = 10
 """Steps before anything is done."""
 GONE_S = 12.0
@@ -109,6 +111,19 @@ def reset(times: int, every_s: float, *names: str) -> Script:
     return script
 
 
+def forget(*names: str) -> Script:
+    """Connections of these peers, or all, die without a word."""
+
+    def script(scene: Scene) -> Iterator[Wait]:
+        yield scene.at_step(WARM_UP)
+        scene.begin()
+        scene.relay.forget(*names)
+        yield scene.at_step(WARM_UP + 2)
+        scene.end()
+
+    return script
+
+
 def impair(line: Line, seconds: float) -> Script:
     """All lines are bad for a while."""
 
@@ -164,6 +179,13 @@ def make_faults(packets: bool) -> list[Fault]:
         ),
         Fault("resets of one peer's connections, 12 in 6 s", reset(12, 0.5, ONE), 8, kind=Relay),
         Fault("resets of all connections, 10 in 10 s", reset(10, 1.0), 12, kind=Relay),
+        Fault(
+            f"connections of all dead without a word, patience {USUAL_PATIENCE:.0f} s",
+            forget(),
+            12,
+            kind=Relay,
+            patience=USUAL_PATIENCE,
+        ),
         Fault("25 ms, 1% of packets lost, for 8 s", impair(Line(0.025, 0.01), 8), 10, kind=net),
         Fault("3 | 5 peers for 3 Delta", part(3 * DELTA, SOME, OTHERS), 4, kind=net),
         Fault(

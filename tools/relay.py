@@ -70,6 +70,7 @@ class Passage:
 
     def __init__(self, caller: str, called: str, streams: list[asyncio.StreamWriter]) -> None:
         self.pair = frozenset((caller, called))
+        self.is_forgotten = False
         self._streams = streams
 
     def reset(self) -> None:
@@ -113,6 +114,11 @@ class Relay:
         """Reset the connections of these peers; of all if none is named."""
         self._do(lambda: self._reset(frozenset(peers)))
 
+    def forget(self, *peers: str) -> None:
+        """Let nothing pass any more over the connections that these peers have now, as a router
+        does that lost its table; of all if none is named."""
+        self._do(lambda: self._forget(frozenset(peers)))
+
     def impair(self, line: Line) -> None:
         """Let what is sent from now on fare so."""
         self._do(lambda: setattr(self, "_line", line))
@@ -132,9 +138,15 @@ class Relay:
         self._loop.call_soon_threadsafe(work)
 
     def _reset(self, peers: frozenset[str]) -> None:
-        for passage in list(self._passages):
-            if not peers or peers & passage.pair:
-                passage.reset()
+        for passage in self._find(peers):
+            passage.reset()
+
+    def _forget(self, peers: frozenset[str]) -> None:
+        for passage in self._find(peers):
+            passage.is_forgotten = True
+
+    def _find(self, peers: frozenset[str]) -> list[Passage]:
+        return [each for each in self._passages if not peers or peers & each.pair]
 
     def _set_groups(self, groups: list[frozenset[str]]) -> None:
         self._groups = groups
@@ -207,6 +219,8 @@ class Relay:
             while data:
                 await asyncio.sleep(due - self._loop.time())
                 await self._until_together(passage.pair)
+                if passage.is_forgotten:
+                    await self._loop.create_future()  # until the connection is given up
                 sink.write(data)
                 await sink.drain()
                 due, data = await pieces.get()

@@ -110,6 +110,7 @@ class Relay:
         self.last = b""
         self.edit: Callable[[bytes], bytes] = lambda data: data
         self._streams: list[socket.socket] = []
+        self._forgotten: set[socket.socket] = set()
         self._threads: list[threading.Thread] = []
         self._run(self._accept)
 
@@ -118,6 +119,10 @@ class Relay:
         for stream in self._streams:
             with contextlib.suppress(OSError):
                 stream.shutdown(socket.SHUT_RDWR)
+
+    def forget(self) -> None:
+        """Let nothing pass any more over the connections there are, and tell nobody."""
+        self._forgotten |= set(self._streams)
 
     def inject(self, data: bytes) -> None:
         """Send bytes to whoever called last."""
@@ -156,6 +161,8 @@ class Relay:
     def _carry(self, source: socket.socket, sink: socket.socket, *, down: bool) -> None:
         with contextlib.suppress(OSError):
             while data := source.recv(1 << 16):
+                if source in self._forgotten:
+                    continue
                 if down:
                     self.downstream_bytes += len(data)
                     self.last = data

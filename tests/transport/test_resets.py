@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.transport.harness import P0, P1, Group, Relay, make, relayed
-from zpeer.transport import BulkFrame, links
+from zpeer.settings import RunKeys
+from zpeer.transport import BulkFrame, links, sockets
 from zpeer.transport.guard import HAS_TCP_INFO
 
 if TYPE_CHECKING:
@@ -83,3 +84,23 @@ def test_who_still_lacks_something_is_known_until_its_new_connection_has_brought
         assert group.transports[0].list_waiting() == {P1}
         group.until(lambda: not group.transports[0].list_waiting())
         group.until(lambda: group.control(1, P0) == [b"the last word"])
+
+
+def test_a_connection_that_died_without_a_word_is_noticed_before_a_stage_is_over() -> None:
+    patience_s = RunKeys(name="usual", steps=1).patience
+    noticed_s = (sockets.HEARTBEAT_MS + sockets.HEARTBEAT_TIMEOUT_MS) / 1000
+    assert noticed_s + 2 * sockets.RECONNECT_MS / 1000 <= patience_s - 2 * patience_s / 6
+
+
+def test_what_was_sent_into_a_connection_that_died_without_a_word_comes_over_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sockets, "HEARTBEAT_MS", 100)
+    monkeypatch.setattr(sockets, "HEARTBEAT_TIMEOUT_MS", 300)
+    with Relay() as control, Relay() as bulk, relayed(control, bulk) as group:
+        control.forget()
+        bulk.forget()
+        assert group.transports[0].send_control(P1, b"word")
+        assert group.transports[0].send_bulk(P1, b"head", b"numbers")
+        group.until(lambda: group.control(1, P0) == [b"word"])
+        group.until(lambda: len(group.seen(1, BulkFrame)) == 1)
