@@ -17,7 +17,7 @@ from tests.core.minds import (
 )
 from tests.core.plain import peer, sign
 from tests.core.scenes import as_it_is, call, calls, departures, hold, steady, view_of
-from tests.core.timed import DELTA, Delivery, Mind, Sent, Timed, attempt_of
+from tests.core.timed import DELTA, Delivery, Mind, Sent, Timed, attempt_of, has_started
 from zpeer import effects as fx
 from zpeer import events as ev
 from zpeer.ids import PeerId, digest
@@ -297,3 +297,23 @@ def test_a_proof_that_nobody_can_check_any_more_is_let_go() -> None:
     net.watchers.append(watch)
     net.run_while(lambda: len(net.toy(0).records) < 9)
     assert kept == {True: {True}, False: {False}}
+
+
+def test_an_honest_statement_of_norm_zero_is_no_proof_against_its_signer() -> None:
+    """Some parts have no numbers at all: everything about them is zero."""
+    net = Timed(5, minds={1: as_it_is}, dimension=4)
+    done: list[float] = []
+
+    def watch(net: Timed, toy: Toy, event: ev.Event, effects: list[Any]) -> None:
+        if toy.me != peer(1) or done or not has_started(toy):
+            return
+        said = attempt_of(toy).messages.get(Stage.PROJECTIONS, {})
+        if peer(2) in said:
+            done.append(net.now)
+            call(net, view_of(net, 1, proofs=(Misdeed((said[peer(2)],)),)))
+
+    net.watchers.append(watch)
+    said = calls(net)
+    assert departures(hold(net)) == {}
+    assert done
+    assert said == {}
