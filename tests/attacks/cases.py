@@ -119,8 +119,8 @@ ACCUSED = last(
     case("false_accusation", Fault.INVALID_BODY, of="gradient"),
     case("partial_broadcast", Fault.FALSE_ACCUSATION, stage="CHECK", body="accusation"),
     case("wrong_average", Fault.WRONG_AVERAGE),
-    case("covered_shift", Fault.WRONG_AVERAGE, shift=1000.0),
-    case("colluding_cover", Fault.WRONG_AVERAGE, shift=1000.0),
+    case("covered_shift", Fault.WRONG_AVERAGE, Fault.WRONG_SUM, shift=1000.0),
+    case("colluding_cover", Fault.WRONG_AVERAGE, Fault.WRONG_SUM, shift=1000.0),
     case("unpublished_parts", Fault.PARTS_NOT_PUBLISHED),
 )
 DRAWN = last(
@@ -157,7 +157,7 @@ WITHHELD = (
     *last(8, case("silent", Fault.CLAIMED_BY_MOST, stage="CHECK", validator=True)),
     *(costly("silent", stage=stage) for stage in SLOW_STAGES),
     *(case("crash", Fault.SILENT, stage=stage) for stage in (*STAGES, *SLOW_STAGES)),
-    *(case("crash", Fault.SILENT, stage=stage, told="half") for stage in (*STAGES, *SLOW_STAGES)),
+    *(case("crash", Fault.SILENT, stage=s, told="half") for s in ("COMMIT", "VERDICT", "VIEW")),
     *(
         case("freeze", Fault.SILENT, stage=stage, seconds=100.0)
         for stage in ("COMMIT", "AGGREGATED", "REVEAL", "PROJECTIONS", *SLOW_STAGES)
@@ -193,6 +193,8 @@ CALLED = (
     case("false_view", Fault.WRONG_SECRET, of="secret"),
     case("false_view", Fault.SECRET_WITHHELD, of="withheld"),
     costly("held_secret", then="call"),
+    costly("equivocation", stage="DECIDED"),
+    *(costly("partial_broadcast", stage=stage) for stage in SLOW_STAGES),
     *last(
         8,
         case("shake_off", Fault.CHARGED_WITH_MOST, Fault.WRONG_GRADIENT),
@@ -202,7 +204,10 @@ CALLED = (
 )
 TWO_STORIES = (
     *(case("equivocation", Fault.EQUIVOCATION, stage=stage) for stage in (*STAGES, "VIEW")),
-    *(case("equivocation", Fault.EQUIVOCATION, stage=s, to="one") for s in (*STAGES, "VIEW")),
+    *(
+        case("equivocation", Fault.EQUIVOCATION, stage=stage, to="one")
+        for stage in ("COMMIT", "REVEAL", "VERDICT", "VIEW")
+    ),
     case("equivocation", Fault.EQUIVOCATION, stage="VERDICT", bodies=3),
     case("equivocation", Fault.EQUIVOCATION, stage="VIEW", bodies=3),
     case("equivocation", Fault.EQUIVOCATION, stage="COMMIT", lie="garbage"),
@@ -214,7 +219,7 @@ TWO_STORIES = (
         for stage in STAGES
     ),
 )
-PLOTTED = last(12, plotted("framed_owner", Fault.FALSE_ACCUSATION))
+PLOTTED = last(8, plotted("framed_owner", Fault.FALSE_ACCUSATION, Fault.WRONG_PROJECTION))
 CASES = (
     *GRADIENTS,
     *SEEN_BY_ALL,

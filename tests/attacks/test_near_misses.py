@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from plugins.attacks._colluder import Colluder
+from tests.attacks.cases import STAGES
 from tests.attacks.harness import build, check_gone, check_unharmed, run, run_plot, until_gone
 from zpeer.faults import FaultKind
+from zpeer.record import Outcome
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -90,6 +92,91 @@ def test_a_relocated_gradient_without_a_shift_is_still_not_ones_own(tmp_path: Pa
         lambda seed: run_plot(tmp_path / str(seed), "relocated_momentum", still, [1], seed=seed)
     )
     check_gone(trial, [FaultKind.WRONG_GRADIENT])
+
+
+NOBODY_LEAVES: list[tuple[str, dict[str, object]]] = [
+    ("withheld_result", {}),
+    ("withheld_result", {"of": "some"}),
+    ("withheld_result", {"of": "some", "mode": "wrong"}),
+    ("false_claim", {"of": "nobody"}),
+    ("false_claim", {"of": "itself"}),
+    ("false_claim", {"of": "twice", "stage": "CHECK"}),
+    ("false_claim", {"of": "stranger"}),
+    ("false_claim", {"of": "proof"}),
+    ("stale_claim", {"age": 2}),
+    ("small_lies", {"units": 55.0}),
+    ("tuned_shift", {"share": 0.2}),
+    ("unhelpful", {}),
+    ("wrong_head", {}),
+    ("wrong_head", {"of": "past"}),
+    ("last_moment", {}),
+    *(("partial_broadcast", {"stage": stage}) for stage in STAGES),
+    *(("partial_broadcast", {"stage": stage, "to": "half"}) for stage in ("COMMIT", "VERDICT")),
+    *(("freeze", {"stage": stage}) for stage in STAGES),
+]
+
+
+@pytest.mark.parametrize(("name", "parameters"), NOBODY_LEAVES, ids=str)
+def test_what_is_no_fault_costs_nobody_the_place(
+    name: str, parameters: dict[str, object], tmp_path: Path
+) -> None:
+    trial = run_plot(tmp_path, name, parameters, [1, 4], steps=2, charges_max=1)
+    check_unharmed(trial)
+    assert trial.departures == []
+    assert not any(record.charges for record in trial.records)
+    assert {record.outcome for record in trial.records} <= {Outcome.COUNTED, Outcome.CLOSING}
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["garbage", "oversized", "signed", "requests", "replies", "chains", "certificates", "tensors"],
+)
+def test_a_flood_is_dropped_and_no_memory_grows(kind: str, tmp_path: Path) -> None:
+    count = 3 if kind == "oversized" else 50
+    trial = run_plot(tmp_path, "flood", {"kind": kind, "count": count}, [1], steps=3)
+    check_unharmed(trial)
+    assert trial.departures == []
+    calm = run(tmp_path / "calm", {}, steps=3)
+    for flooded, quiet in zip(trial.swarm.honest, calm.swarm.honest, strict=False):
+        grown = flooded.store.size_bytes - quiet.store.size_bytes
+        assert grown <= 2 * 4 * trial.swarm.shared.genesis.dimension
+
+
+def test_rows_published_of_a_part_tuned_to_the_tolerance_balance(tmp_path: Path) -> None:
+    """The limit for norms is far too tight: every part's whole residual is tested."""
+    trial = run_plot(tmp_path, "tuned_shift", {"share": 0.2}, [1, 4], steps=2, delta_multiple=0.5)
+    check_unharmed(trial)
+    assert any(record.matters for record in trial.records), "nothing was checked"
+    assert trial.departures == []
+
+
+def test_an_old_view_is_charged_once_however_often_it_is_shown(tmp_path: Path) -> None:
+    trial = run_plot(tmp_path, "old_view", {}, [1], steps=6, charges_max=1)
+    check_unharmed(trial)
+    assert trial.departures == []
+    assert [len(record.charges) for record in trial.records][-1] == 1
+
+
+def test_who_says_that_everything_took_long_gets_no_longer_deadlines(tmp_path: Path) -> None:
+    trial = run_plot(tmp_path, "inflated_durations", {}, [1, 4], steps=4)
+    check_unharmed(trial)
+    assert trial.departures == []
+    assert max(seconds for record in trial.records for seconds in record.durations) < 1
+
+
+def test_who_speaks_at_the_last_moment_gets_no_longer_deadlines(tmp_path: Path) -> None:
+    trial = run_plot(tmp_path, "last_moment", {}, [1, 4], steps=4)
+    check_unharmed(trial)
+    longest = sum((10, 20, 10, 20, 10, 10))
+    assert trial.swarm.now <= len(trial.records) * longest + 1
+
+
+def test_limits_do_not_follow_what_a_minority_reports(tmp_path: Path) -> None:
+    calm = run(tmp_path / "calm", {}, steps=8, typical_growth=0.5)
+    led = run_plot(tmp_path, "growing_limits", {}, [1, 4], steps=8, typical_growth=0.5)
+    check_unharmed(led)
+    highest = max(record.typical for record in calm.records)
+    assert max(record.typical for record in led.records) < 1.5 * highest
 
 
 def test_late_messages_are_no_fault(tmp_path: Path) -> None:

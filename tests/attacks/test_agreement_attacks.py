@@ -1,0 +1,185 @@
+"""Attacks on agreement: who calls wins nothing, nobody hides behind a call, and attackers of every
+kind at once leave honest peers together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from plugins.attacks.held_secret import HeldSecret
+from plugins.attacks.lie_when_safe import LieWhenSafe
+from tests.attacks.harness import build, check_gone, check_unharmed, run, run_plot, until_gone
+from zpeer.faults import FaultKind
+from zpeer.record import Outcome
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from zpeer.conduct import Outgoing
+    from zpeer.ids import Digest
+    from zpeer.interfaces import AttackContext
+    from zpeer.messages import View
+
+
+class Foresighted(HeldSecret):
+    """Calls when it knows the draw, and notes what it knew."""
+
+    def __init__(self) -> None:
+        super().__init__(then="call")
+        self.foreseen: list[Digest] = []
+
+    def call(
+        self, context: AttackContext, view: View, to: tuple[()] | None = None
+    ) -> list[Outgoing]:
+        self.foreseen.append(self.foresee(context))
+        return super().call(context, view, to)
+
+
+def test_who_calls_gets_the_draw_that_check_would_have_given(tmp_path: Path) -> None:
+    caller = Foresighted()
+    trial = run(tmp_path, {1: caller}, steps=2)
+    check_unharmed(trial, takes_one=True)
+    void = [record for record in trial.records if record.outcome is Outcome.VOID]
+    assert len(void) == len(caller.foreseen) > 1
+    assert [record.secret_beacon for record in void] == caller.foreseen
+
+
+def test_who_lies_only_when_it_feels_safe_is_found_all_the_same(tmp_path: Path) -> None:
+    liars = [LieWhenSafe(), LieWhenSafe()]
+
+    trial = until_gone(
+        lambda seed: run(
+            tmp_path / str(seed), dict(zip((1, 4), liars, strict=True)), steps=12, seed=seed
+        )
+    )
+    check_gone(trial, [FaultKind.WRONG_PROJECTION])
+    assert all(liar.lies for liar in liars), "it never felt safe"
+
+
+@pytest.mark.parametrize("by", ["call", "crash"])
+def test_who_leaves_to_shake_off_a_draw_is_convicted_after_it(by: str, tmp_path: Path) -> None:
+    trial = until_gone(
+        lambda seed: run_plot(
+            tmp_path / str(seed), "shake_off", {"by": by}, [1, 4], seed=seed, charges_max=1
+        )
+    )
+    first = {name for name, fault in trial.faults.items() if fault is not FaultKind.WRONG_GRADIENT}
+    assert first, "nobody left before it was convicted"
+    last = {trial.name_of(each): each.fault for each in trial.departures}
+    assert set(last.values()) == {FaultKind.WRONG_GRADIENT}
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "fault"),
+    [
+        ("invalid_body", {"stage": "COMMIT"}, FaultKind.INVALID_BODY),
+        ("invalid_body", {"stage": "REVEAL"}, FaultKind.INVALID_BODY),
+        ("wrong_share", {}, FaultKind.WRONG_SHARE),
+        ("equivocation", {"stage": "REVEAL"}, FaultKind.EQUIVOCATION),
+    ],
+)
+def test_a_call_of_an_accomplice_hides_nothing(
+    name: str, parameters: dict[str, object], fault: FaultKind, tmp_path: Path
+) -> None:
+    attacks = {1: build(name, parameters), 4: build("false_claim", {"stage": "PROJECTIONS"})}
+    trial = run(tmp_path, attacks, steps=2, peers=8, charges_max=1)
+    check_unharmed(trial, takes_one=True)
+    assert trial.records[0].outcome is Outcome.VOID
+    assert trial.faults["peer-01"] is fault
+    made = next(d.attempt for d in trial.departures if trial.name_of(d) == "peer-01")
+    assert made == trial.swarm.shared.genesis.run, "for what it did in the first attempt"
+
+
+@pytest.mark.parametrize("before_s", [0.003, 0.002, 0.0015, 0.001, 0.0005, 0.0])
+@pytest.mark.parametrize("name", ["last_moment", "late_chain"])
+def test_nobody_disagrees_about_what_came_at_the_edge(
+    name: str, before_s: float, tmp_path: Path
+) -> None:
+    """Messages take a millisecond here: some get it in time and others do not."""
+    trial = run_plot(tmp_path, name, {"before_s": before_s}, [1, 4], steps=1, charges_max=1)
+    check_unharmed(trial, takes_one=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [("sign_flip", FaultKind.WRONG_GRADIENT), ("false_report", FaultKind.FALSE_ACCUSATION)],
+)
+def test_many_gradients_accused_at_once_are_judged_at_once(
+    name: str, fault: FaultKind, tmp_path: Path
+) -> None:
+    """After the last step every gradient is drawn, and everybody validates."""
+    most = 0
+    for seed in range(3):
+        trial = run_plot(tmp_path / str(seed), name, {}, [1, 3, 5], peers=8, steps=1, seed=seed)
+        check_unharmed(trial)
+        assert set(trial.faults.values()) == {fault}
+        most = max(most, *(len(record.matters) for record in trial.records))
+    assert most >= 3
+
+
+def test_one_that_spends_itself_on_four_peers_ends_the_run_unharmed(tmp_path: Path) -> None:
+    trial = run_plot(tmp_path, "withheld_part", {}, [1], peers=4, charges_max=1)
+    there = [result for result in trial.honest if result.name not in trial.faults]
+    assert [result.reason for result in there] == ["fewer than 3 peers are left"] * 2
+    assert len({(result.head, result.parameters) for result in there}) == 1
+
+
+MIXES: list[tuple[str, dict[int, tuple[str, dict[str, object]]]]] = [
+    (
+        "withhold and claim",
+        {
+            1: ("withheld_part", {}),
+            3: ("false_claim", {"stage": "CHECK"}),
+            5: ("withheld_result", {"of": "all"}),
+            7: ("silent", {"stage": "REVEAL"}),
+        },
+    ),
+    (
+        "two stories everywhere",
+        {
+            1: ("equivocation", {"stage": "VIEW"}),
+            3: ("equivocation", {"stage": "CLOSED"}),
+            5: ("equivocation", {"stage": "VERDICT", "bodies": 3}),
+            7: ("equivocation", {"stage": "CHECK", "lie": "accusation"}),
+        },
+    ),
+    (
+        "late and dead",
+        {
+            1: ("crash", {"stage": "CHECK", "told": "half"}),
+            3: ("late_chain", {}),
+            5: ("freeze", {"stage": "PROJECTIONS", "seconds": 60.0}),
+            7: ("partial_broadcast", {"stage": "VERDICT", "when": "edge"}),
+        },
+    ),
+    (
+        "lies under cover of calls",
+        {
+            1: ("colluding_cover", {"shift": 1.0}),
+            3: ("false_claim", {"of": "turns", "stage": "VERDICT"}),
+            5: ("sign_flip", {}),
+            7: ("wrong_verdict", {}),
+        },
+    ),
+    (
+        "accusations and floods",
+        {
+            1: ("false_accusation", {"to": "one"}),
+            3: ("flood", {"kind": "signed", "count": 10}),
+            5: ("stale_claim", {}),
+            7: ("held_secret", {"then": "withheld", "when": "unwelcome"}),
+        },
+    ),
+]
+
+
+@pytest.mark.parametrize(("title", "mix"), MIXES, ids=[title for title, _ in MIXES])
+def test_attacks_of_every_kind_at_once_leave_honest_peers_together(
+    title: str, mix: dict[int, tuple[str, dict[str, object]]], tmp_path: Path
+) -> None:
+    attacks = {place: build(name, parameters) for place, (name, parameters) in mix.items()}
+    trial = run(tmp_path, attacks, peers=10, steps=8, charges_max=1)
+    check_unharmed(trial, takes_one=True)
+    gone = [result for result in trial.attackers if result.name in trial.faults]
+    assert len(gone) >= 3, title
