@@ -249,6 +249,7 @@ def test_a_machine_with_other_gradients_is_refused_and_told_what_differs(digits:
         instruction_set=here.instruction_set,
         gradient=trainer.reference_digest(x).hex(),
         seconds=trainer.reference_seconds(x),
+        peers_per_core=1.0,
     )
     require_reference(trainer, x, good)
     other = good.model_copy(update={"gradient": "ab" * 32, "torch": "1.0"})

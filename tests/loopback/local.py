@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
-ASSEMBLY_S = 10.0
-
 
 def run_local(run: Path, directory: Path) -> list[Result]:
     """Run them with the attacks, all from one step on, and the entropy of their peer files."""
@@ -28,7 +26,7 @@ def run_local(run: Path, directory: Path) -> list[Result]:
     }
     (start,) = {peer.attack.start for peer in peers.values() if peer.attack}
     swarm = LocalSwarm(
-        make_ingredients(file, plugins, ASSEMBLY_S),
+        make_ingredients(file, plugins),
         make_trainer(file, task),
         directory,
         attacks=attacks,
