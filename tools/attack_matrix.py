@@ -1,8 +1,10 @@
 """Runs every shipped attack that costs its peer the place: 16 peers, 7 attackers, one process.
 
-A line an attack: what the attackers left for, after how many attempts the last one had left, and
-what became of the others. Exits with 1 where an attacker stays, an honest peer is lost, honest
-peers differ, or a ban is not proven by its evidence. Entropy is fixed: equal seeds, equal tables.
+A line an attack: the fault that is named, attempts until the last attacker had left, and honest
+peers lost: none, or, where a dispute ends by ELIMINATE, one for each attacker at most; there fewer
+attack, so that a run is left. Exits with 1 where an attacker stays, another honest peer is lost,
+honest peers differ, or a ban is not proven by its evidence. Entropy is fixed: equal seeds, equal
+tables.
 """
 
 from __future__ import annotations
@@ -19,12 +21,20 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from tests.attacks.cases import CASES, Case
+from tests.attacks.cases import CASES, PLOTS, Case
 from tests.attacks.harness import check_evidence, check_gone, check_unharmed, run_plot
 from tests.swarm import Softmax
 
 if TYPE_CHECKING:
     from tests.attacks.harness import Trial
+
+
+DRAWN = 8
+"""Steps of a case that waits for draws."""
+SEEN = 2
+"""Steps of a case that is seen at once."""
+FEW = 5
+"""Steps that show it here, whatever it costs; one more for each attacker where they go in turn."""
 
 
 class Line(NamedTuple):
@@ -43,12 +53,18 @@ class Line(NamedTuple):
 
 
 def measure(case: Case, peers: int, attackers: int, steps: int, seed: int) -> Line:
-    """One attack by peers 1, 3, 5, ..."""
+    """One attack by peers 1, 3, 5, ...; half as many where each may take an honest one along."""
     began = time.monotonic()
+    attackers = max(1, attackers // 2) if case.takes_one else attackers
     with tempfile.TemporaryDirectory() as directory:
-        places = range(1, 2 * attackers, 2)
         trial = run_plot(
-            Path(directory), case.name, case.parameters, places, peers=peers, steps=steps, seed=seed
+            Path(directory),
+            case.name,
+            case.parameters,
+            range(1, 2 * attackers, 2),
+            peers=peers,
+            steps=count_steps(case, attackers, steps),
+            seed=seed,
         )
         problem = find_problem(trial, case)
     honest = {result.name for result in trial.honest}
@@ -66,11 +82,18 @@ def measure(case: Case, peers: int, attackers: int, steps: int, seed: int) -> Li
     )
 
 
+def count_steps(case: Case, attackers: int, steps: int) -> int:
+    """Who is only found when it is drawn needs many."""
+    if case.steps >= DRAWN:
+        return steps
+    return min(steps, FEW + attackers if case.steps > SEEN else FEW)
+
+
 def find_problem(trial: Trial, case: Case) -> str:
     """What did not hold; empty if all did."""
     try:
-        check_unharmed(trial)
-        check_gone(trial, case.plot)
+        check_unharmed(trial, takes_one=case.takes_one)
+        check_gone(trial, case.alone if len(trial.attackers) == 1 else case.plot)
         check_evidence(trial)
     except AssertionError as found:
         return str(found) or "see tests/attacks/harness.py"
@@ -92,8 +115,8 @@ def find_last(trial: Trial) -> str:
 def show(lines: list[Line], console: Console) -> None:
     """The table."""
     table = Table(title=f"{len(lines)} attacks")
-    for name in ("attack", "left for", "gone", "honest lost", "attempts", "accuracy", "s"):
-        table.add_column(name, justify="left" if name in ("attack", "left for") else "right")
+    for name in ("attack", "fault named", "gone", "honest lost", "attempts", "accuracy", "s"):
+        table.add_column(name, justify="left" if name in ("attack", "fault named") else "right")
     for line in lines:
         table.add_row(
             line.attack,
@@ -116,11 +139,17 @@ def main() -> int:
     parser.add_argument("--attackers", type=int, default=7)
     parser.add_argument("--steps", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("attacks", nargs="*", help="names; all if none is given")
+    parser.add_argument("--variants", action="store_true", help="every variant of each, longer")
+    parser.add_argument("attacks", nargs="*", help="names, with all variants; else every attack")
     asked = parser.parse_args()
     torch.set_num_threads(1)
     console = Console(width=None if sys.stdout.isatty() else 150)
-    chosen = [case for case in CASES if not asked.attacks or case.name in asked.attacks]
+    is_all = asked.variants or asked.attacks
+    chosen = [
+        case
+        for case in (CASES if is_all else PLOTS)
+        if not asked.attacks or case.name in asked.attacks
+    ]
     lines: list[Line] = []
     for case in chosen:
         line = measure(case, asked.peers, asked.attackers, asked.steps, asked.seed)

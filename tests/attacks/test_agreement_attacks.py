@@ -14,10 +14,11 @@ from zpeer.faults import FaultKind
 from zpeer.record import Outcome
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from zpeer.conduct import Outgoing
-    from zpeer.ids import Digest
+    from zpeer.ids import Digest, PeerId
     from zpeer.interfaces import AttackContext
     from zpeer.messages import View
 
@@ -30,7 +31,7 @@ class Foresighted(HeldSecret):
         self.foreseen: list[Digest] = []
 
     def call(
-        self, context: AttackContext, view: View, to: tuple[()] | None = None
+        self, context: AttackContext, view: View, to: Sequence[PeerId] | None = None
     ) -> list[Outgoing]:
         self.foreseen.append(self.foresee(context))
         return super().call(context, view, to)
