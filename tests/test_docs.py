@@ -104,6 +104,11 @@ def test_every_shipped_aggregator_policy_and_task_is_named() -> None:
             assert re.search(rf"[\[`]{plugin.name}[\]`]", REFERENCE), plugin.name
 
 
+def test_every_shipped_attack_is_in_the_table_and_no_other() -> None:
+    shipped = {path.stem for path in (ROOT / "plugins" / "attacks").glob("[a-z]*.py")}
+    assert set(re.findall(r"\n\| \[(\w+)\]\(attacks/\1\.py\) \|", REFERENCE)) == shipped
+
+
 # --- its examples ---------------------------------------------------------------------------------
 
 
