@@ -57,7 +57,7 @@ class OldView(Caller):
 
     def _begin(self, context: AttackContext) -> list[Outgoing]:
         (call,) = self.call(context, make_claim(context))
-        assert isinstance(call, SendSigned)
+        assert isinstance(call, SendSigned), "a call is a signed view"
         self._view = call.signed
         return [call]
 

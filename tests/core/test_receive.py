@@ -77,6 +77,15 @@ def test_two_bodies_of_a_view_convict_though_one_of_them_does_not_decode() -> No
     assert list(context.attempt.views) == [peer(1)]
 
 
+def test_two_bodies_of_a_view_convict_though_one_of_them_came_through_others() -> None:
+    context = make_context()
+    head = context.genesis.run
+    hear(context, signed_by(1, head, Stage.VIEW, b"garbage"))
+    view = signed_by(1, head, Stage.VIEW, encode_payload(View()))
+    on_chain(context, ev.ChainReceived(view, (witness(2, view),)))
+    assert list(context.state.proofs) == [peer(1)]
+
+
 @pytest.mark.parametrize(
     ("changes", "stages"),
     [

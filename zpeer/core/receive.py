@@ -39,17 +39,17 @@ def on_message(context: Context, signed: Signed) -> None:
         return
     elif signed.stage is Stage.VIEW:
         if context.is_agreeing:
-            hear_view(context, attempt, signed)
+            note_view(context, attempt, signed)
+            take_view(context, signed, ())
     elif signed.stage in context.stages or (context.is_agreeing and signed.stage in SLOTS):
         take_message(context, attempt, signed)
 
 
-def hear_view(context: Context, attempt: Attempt, signed: Signed) -> None:
-    """A view from its signer: also one that is not taken is a body for its slot."""
+def note_view(context: Context, attempt: Attempt, signed: Signed) -> None:
+    """Also a view that is not taken is a body for its slot."""
     proof = put(context, attempt, signed)
     if proof is not None:
         note_proof(context, proof)
-    take_view(context, signed, ())
 
 
 def take_message(context: Context, attempt: Attempt, signed: Signed) -> None:
@@ -130,6 +130,8 @@ def on_chain(context: Context, event: ChainReceived) -> None:
     if attempt is not None and view.head == attempt.base.head:
         if view.stage is Stage.CLOSED:
             on_message(context, view)
+        elif view.stage is Stage.VIEW and view.sender in attempt.base.roster:
+            note_view(context, attempt, view)
         take_chain(context, view, event.witnesses)
     elif attempt is not None and view.head in context.state.past:
         on_other_head(context, view)
