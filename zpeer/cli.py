@@ -194,11 +194,14 @@ def simulate(
     seed: Annotated[int | None, typer.Option(help="Run this seed, and explain a failure.")] = None,
     seeds: Annotated[str, typer.Option(help="Run the seeds of A:B, on all cores.")] = "",
     plan: Annotated[Path | None, typer.Option(help="Run a plan that was saved.")] = None,
+    exhaustive: Annotated[
+        bool, typer.Option("--exhaustive", help="Run every script of who sees what, on all cores.")
+    ] = False,
     done: Annotated[
-        Path | None, typer.Option(help="With --seeds: keeps finished ones, and goes on from it.")
+        Path | None, typer.Option(help="With many: keeps finished ones, and goes on from it.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Where a failure leaves plans and logs.")] = None,
-    processes: Annotated[int, typer.Option(help="With --seeds: how many; 0: one a core.")] = 0,
+    processes: Annotated[int, typer.Option(help="With many: how many; 0: one a core.")] = 0,
     real_signatures: Annotated[
         bool, typer.Option("--real-signatures", help="Sign and check with real keys.")
     ] = False,
@@ -210,6 +213,7 @@ def simulate(
         seed=seed,
         seeds=seeds,
         plan=plan,
+        exhaustive=exhaustive,
         done=done,
         out=out,
         processes=processes,

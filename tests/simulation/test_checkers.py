@@ -196,10 +196,27 @@ def test_a_kept_peer_may_stop_where_fewer_than_three_are_left(told: Told) -> Non
 # --- draws and void attempts ----------------------------------------------------------------------
 
 
-def test_a_draw_that_lapses_is_found(told: Told) -> None:
+def lapse(told: Told, *, free: bool) -> Callable[[Decision], Decision]:
+    """A draw that is open after record 2 and lapses in record 3, before a validator with nothing
+    to do or one that is its target."""
     draw = Draw(number(told, 2), OTHER, 1, counted=True, opened=0)
+    validators = (number(told, 1 if free else 2),)
+
+    def doctor(decision: Decision) -> Decision:
+        if decision.height == 2:
+            open_ = {"draws": (draw,), "validators": validators, "duties": ((),)}
+            return decision._replace(record=replace(decision.record, **open_))
+        if decision.height == 3:
+            return decision._replace(record=replace(decision.record, lapsed=(draw,)))
+        return decision
+
+    return doctor
+
+
+def test_a_draw_that_lapses_though_somebody_was_free_is_found(told: Told) -> None:
+    play(Draws(setting_of(told)), told, lapse(told, free=False))
     with refuse("lapsed draw", "on peer 2 of step 1"):
-        play(Draws(setting_of(told)), told, doctor_record(None, 3, lapsed=(draw,)))
+        play(Draws(setting_of(told)), told, lapse(told, free=True))
 
 
 def test_a_void_attempt_that_costs_nobody_anything_is_found(told: Told) -> None:

@@ -12,17 +12,19 @@ from tests.simulation.small import SMALL
 from zpeer.core import convict
 from zpeer.errors import ConfigError
 from zpeer.replay import EQUAL, replay_log
+from zpeer.simulate import command, exhaustive
 from zpeer.simulate import sweep as sweeping
 from zpeer.simulate.command import FAILED, PASSED, simulate
 from zpeer.simulate.plan import Known, change_plan, encode_plan, load_plan
 from zpeer.simulate.running import run_plan
 from zpeer.simulate.sweep import (
     Finished,
+    Source,
     append_done,
     digest_code,
     parse_range,
     read_done,
-    run_seed,
+    run_number,
     sweep,
 )
 
@@ -48,14 +50,17 @@ def test_a_range_is_two_numbers_and_the_last_seed_is_before_the_second() -> None
 
 def test_finished_seeds_of_this_code_are_read_back_and_of_another_are_not(tmp_path: Path) -> None:
     path = tmp_path / "done"
-    assert read_done(path, "now") == []
-    mine = Finished("now", 1, "", "", 5, 10, 12, 0.5)
-    for done in (mine, Finished("then", 2, "fork", "why", 5, 10, 12, 0.5)):
+    seeds, scripts = Source.SEEDS, Source.SCRIPTS
+    assert read_done(path, seeds, "now") == []
+    mine = Finished("now", seeds, 1, "", "", 5, 10, 12, 0.5)
+    other = Finished("now", scripts, 1, "", "", 5, 10, 12, 0.5)
+    for done in (mine, Finished("then", seeds, 2, "fork", "why", 5, 10, 12, 0.5), other):
         append_done(path, done)
-    assert read_done(path, "now") == [mine]
+    assert read_done(path, seeds, "now") == [mine]
+    assert read_done(path, scripts, "now") == [other]
     path.write_bytes(path.read_bytes() + b"nonsense\n")
-    with pytest.raises(ConfigError, match=r"done:3: no line"):
-        read_done(path, "now")
+    with pytest.raises(ConfigError, match=r"done:4: no line"):
+        read_done(path, seeds, "now")
 
 
 def test_a_sweep_goes_on_where_its_file_ends(
@@ -63,27 +68,28 @@ def test_a_sweep_goes_on_where_its_file_ends(
 ) -> None:
     ran: list[int] = []
 
-    def run(seed: int, code: str, *, real_signatures: bool) -> Finished:
-        ran.append(seed)
-        return Finished(code, seed, "fork" if seed == 12 else "", "planted", 5, 100, 120, 0.25)
+    def run(source: Source, number: int, code: str, *, real_signatures: bool) -> Finished:
+        ran.append(number)
+        check = "fork" if number == 12 else ""
+        return Finished(code, source, number, check, "planted", 5, 100, 120, 0.25)
 
-    monkeypatch.setattr(sweeping, "run_seed", run)
+    monkeypatch.setattr(sweeping, "run_number", run)
     done = tmp_path / "done"
     assert call(seeds="10:12", done=done, processes=1)[0] == PASSED
     code, text = call(seeds="10:14", done=done, processes=1)
     assert ran == [10, 11, 12, 13]
     assert code == FAILED
     assert "planted; zpeer simulate --seed 12" in text
-    assert "4 seeds, 4 of them with 5 peers or more" in text
+    assert "4 plans, 4 of them with 5 peers or more" in text
     assert "400 a second and core" in text
     assert f"on 1 cores covers {4 * 36_000}" in text
-    assert "1 seeds failed" in text
+    assert "1 failed" in text
 
 
 def test_processes_of_a_pool_run_what_one_would() -> None:
     code = digest_code()
-    alone = [run_seed(seed, code, real_signatures=False) for seed in (4, 15)]
-    pooled = sorted(sweep((4, 15), processes=2), key=lambda done: done.seed)
+    alone = [run_number(Source.SEEDS, seed, code, real_signatures=False) for seed in (4, 15)]
+    pooled = sorted(sweep(Source.SEEDS, (4, 15), processes=2), key=lambda done: done.seed)
     assert [(each.seed, each.check, each.steps, each.code) for each in pooled] == [
         (each.seed, each.check, each.steps, each.code) for each in alone
     ]
@@ -124,3 +130,17 @@ def test_a_plan_that_fails_is_explained_by_smaller_plan_turning_point_and_logs(
 def test_a_command_that_does_not_say_what_to_run_is_refused(options: dict[str, object]) -> None:
     with pytest.raises(ConfigError, match=r"expected just one|belongs to --seeds"):
         call(**options)
+
+
+def test_scripts_that_fail_leave_their_plans(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "list_plans", lambda: exhaustive.list_plans()[:8])
+    monkeypatch.setattr(convict, "is_equivocation", lambda _context, _proof: False)
+    code, text = call(exhaustive=True, out=tmp_path / "out", processes=1)
+    plans = sorted((tmp_path / "out").iterdir())
+    assert (code == FAILED) == bool(plans)
+    assert plans
+    for path in plans:
+        assert f"repeat it: zpeer simulate --plan {path}" in text
+        assert run_plan(load_plan(path)).failure is not None

@@ -22,13 +22,15 @@ if TYPE_CHECKING:
     from zpeer.effects import Stop
     from zpeer.events import Event
     from zpeer.ids import Digest, PeerId
-    from zpeer.record import Departure
+    from zpeer.record import Departure, Draw
     from zpeer.simulate.host import Host
     from zpeer.simulate.verdicts import Decision, Setting
     from zpeer.wire import WireLimits
 
 FINISHED, BANNED, REMOVED, STOPPED = 0, 3, 4, 5
 LEAST_PEERS = 3
+DUTIES = 2
+"""Draws that a validator takes at a time."""
 STRAY_RECORDS = 1
 """Records that a cut off peer may hold alone: nobody can build on the first."""
 
@@ -140,21 +142,40 @@ class Fairness(Idle):
 
 
 class Draws(Idle):
-    """No draw lapses: every one is reported on.
+    """No draw lapses that anybody could have reported on.
 
-    Not so where bans are pardoned: there attempts are void in any number, and each opens draws.
+    Where all validators of its time had two older draws or were its target themselves it may: with
+    three peers that happens by chance. And where departures are pardoned: there attempts are void
+    in any number, and each opens draws.
     """
 
     def __init__(self, setting: Setting) -> None:
         self._setting = setting
+        self._records: list[Record] = []
 
     def decided(self, decision: Decision) -> None:
         """The record says what lapsed."""
-        for draw in decision.record.lapsed if not self._setting.plan.pardon else ():
-            target = self._setting.name(draw.target)
-            raise ViolationError(
-                "lapsed draw", f"on {target} of step {draw.step} in record {decision.height}"
-            )
+        if decision.height != len(self._records) or decision.host.me in self._setting.faulty:
+            return
+        record = decision.record
+        for draw in record.lapsed if not self._setting.plan.pardon else ():
+            if any(was_free(earlier, draw) for earlier in self._records):
+                target = self._setting.name(draw.target)
+                raise ViolationError(
+                    "lapsed draw", f"on {target} of step {draw.step} in record {decision.height}"
+                )
+        self._records.append(record)
+
+
+def was_free(record: Record, draw: Draw) -> bool:
+    """Whether a validator of the attempt after a record could have taken an open draw."""
+    accused = any(matter.accusation.accused == draw.target for matter in record.matters)
+    if draw not in record.draws or accused:
+        return False
+    return any(
+        validator != draw.target and len(duty) < DUTIES
+        for validator, duty in zip(record.validators, record.duties, strict=True)
+    )
 
 
 class Voids(Idle):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -15,15 +15,18 @@ from rich.text import Text
 
 from zpeer.errors import ConfigError
 from zpeer.simulate.drawing import draw_plan
+from zpeer.simulate.exhaustive import list_plans
 from zpeer.simulate.futures import find_turning_point
 from zpeer.simulate.logs import run_with_logs
 from zpeer.simulate.plan import change_plan, encode_plan, load_plan
 from zpeer.simulate.running import run_plan
 from zpeer.simulate.shrink import shrink
 from zpeer.simulate.sweep import (
+    Source,
     Totals,
     append_done,
     digest_code,
+    draw,
     parse_range,
     read_done,
     sweep,
@@ -43,6 +46,7 @@ def simulate(
     seed: int | None = None,
     seeds: str = "",
     plan: Path | None = None,
+    exhaustive: bool = False,
     done: Path | None = None,
     out: Path | None = None,
     processes: int = 0,
@@ -51,12 +55,16 @@ def simulate(
 ) -> int:
     """One seed, one plan, or many seeds; gives the exit code. Raises ConfigError."""
     console = console or Console(highlight=False, soft_wrap=True)
-    if sum(each is not None for each in (seed, plan)) + bool(seeds) != 1:
-        raise ConfigError("expected just one of --seed, --seeds and --plan")
-    if done is not None and not seeds:
-        raise ConfigError("--done belongs to --seeds")
-    if seeds:
-        return run_many(parse_range(seeds), done, processes, real_signatures, console)
+    if sum(each is not None for each in (seed, plan)) + bool(seeds) + exhaustive != 1:
+        raise ConfigError("expected just one of --seed, --seeds, --plan and --exhaustive")
+    many = bool(seeds) or exhaustive
+    if done is not None and not many:
+        raise ConfigError("--done belongs to --seeds and --exhaustive")
+    if many:
+        source = Source.SCRIPTS if exhaustive else Source.SEEDS
+        numbers = range(len(list_plans())) if exhaustive else parse_range(seeds)
+        sweeper = Sweeper(source, numbers, done, out, processes, real_signatures)
+        return sweeper.run(console)
     if plan is not None:
         chosen, repeat = load_plan(plan), f"zpeer simulate --plan {plan}"
     else:
@@ -127,30 +135,55 @@ def describe_adversary(adversary: object) -> str:
     return f"{kind} (peer {getattr(adversary, 'peer', '?')})"
 
 
-def run_many(
-    seeds: range, done: Path | None, processes: int, real_signatures: bool, console: Console
-) -> int:
-    """Run many seeds, go on where a file of finished ones ends, sum up."""
-    code = digest_code()
-    known = {each.seed: each for each in (read_done(done, code) if done else [])}
-    totals = Totals()
-    for seed in seeds:
-        if seed in known:
-            totals.add(known[seed])
-    processes = processes or os.cpu_count() or 1
-    todo = [seed for seed in seeds if seed not in known]
-    bar = make_progress(console)
-    with bar:
-        task = bar.add_task("seeds", total=len(seeds), completed=totals.seeds, failed=0, rate=0.0)
-        for each in sweep(todo, processes=processes, real_signatures=real_signatures, code=code):
+class Sweeper(NamedTuple):
+    """Many plans, by the numbers of their source."""
+
+    source: Source
+    numbers: range
+    done: Path | None
+    out: Path | None
+    processes: int
+    real_signatures: bool
+
+    def run(self, console: Console) -> int:
+        """Run them, go on where a file of finished ones ends, sum up."""
+        code = digest_code()
+        finished = read_done(self.done, self.source, code) if self.done else []
+        known = {each.seed: each for each in finished if each.seed in self.numbers}
+        totals = Totals()
+        for each in known.values():
             totals.add(each)
-            if done is not None:
-                append_done(done, each)
-            if each.check:
-                bar.console.print(describe_failure(each))
-            bar.update(task, advance=1, failed=len(totals.failed), rate=totals.rate)
-    report(totals, processes, console)
-    return FAILED if totals.failed else PASSED
+        processes = self.processes or os.cpu_count() or 1
+        todo = [number for number in self.numbers if number not in known]
+        bar = make_progress(console)
+        with bar:
+            total = len(self.numbers)
+            task = bar.add_task(self.source, total=total, completed=len(known), failed=0, rate=0.0)
+            for each in sweep(
+                self.source,
+                todo,
+                processes=processes,
+                real_signatures=self.real_signatures,
+                code=code,
+            ):
+                totals.add(each)
+                self._note(each, bar.console)
+                bar.update(task, advance=1, failed=len(totals.failed), rate=totals.rate)
+        report(totals, processes, console)
+        return FAILED if totals.failed else PASSED
+
+    def _note(self, each: Finished, console: Console) -> None:
+        """One more is done."""
+        if self.done is not None:
+            append_done(self.done, each)
+        if each.check:
+            console.print(describe_failure(each))
+        if each.check and (self.out is not None or self.source is Source.SCRIPTS):
+            out = self.out or Path("simulated-scripts")
+            out.mkdir(parents=True, exist_ok=True)
+            path = out / f"{self.source}-{each.seed}.json"
+            path.write_bytes(encode_plan(draw(self.source, each.seed)))
+            console.print(f"repeat it: zpeer simulate --plan {path}")
 
 
 def make_progress(console: Console) -> Progress:
@@ -168,17 +201,18 @@ def make_progress(console: Console) -> Progress:
 def describe_failure(done: Finished) -> Text:
     """One failing seed, and how to repeat it."""
     line = Text(f"FAILED {done.check}: ", style="bold red")
-    return line.append(f"{done.text}; zpeer simulate --seed {done.seed}", style="not bold default")
+    repeat = f"--seed {done.seed}" if done.source is Source.SEEDS else f"script {done.seed}"
+    return line.append(f"{done.text}; zpeer simulate {repeat}", style="not bold default")
 
 
 def report(totals: Totals, processes: int, console: Console) -> None:
     """What a sweep came to."""
     mean = totals.steps / totals.seeds if totals.seeds else 0.0
     console.print(
-        f"{totals.seeds} seeds, {totals.large} of them with 5 peers or more, {totals.records}"
+        f"{totals.seeds} plans, {totals.large} of them with 5 peers or more, {totals.records}"
         f" records, {totals.steps} peer-steps ({mean:.0f} a seed), {totals.rate:.0f} a second and"
         f" core; a night of 10 hours on {processes} cores covers {totals.night * processes:.0f}"
-        " seeds"
+        " such plans"
     )
     met = ", ".join(f"{name} {count}" for name, count in sorted(totals.met.items()) if count)
     console.print(f"met: {met or 'nothing'}")
@@ -187,5 +221,5 @@ def report(totals: Totals, processes: int, console: Console) -> None:
         console.print(Text(line, style="yellow"))
     for each in totals.failed[:FAILURES_SHOWN]:
         console.print(describe_failure(each))
-    verdict = f"{len(totals.failed)} seeds failed" if totals.failed else "none failed"
+    verdict = f"{len(totals.failed)} failed" if totals.failed else "none failed"
     console.print(Text(verdict, style="bold red" if totals.failed else "green"))

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from zpeer.plugins import Plugins
     from zpeer.simulate.streams import Stream
 
-PEER_STEPS = 170
+PEER_STEPS = 210
 PEERS = ((3, 2), (4, 4), (5, 12), (6, 10), (7, 12), (8, 6), (9, 5))
 DIMENSIONS = ((5, 1), (24, 4), (48, 8), (96, 3), (256, 1))
 PATIENCE = 6.0
@@ -71,7 +71,7 @@ def draw_plan(seed: int, plugins: Plugins) -> Plan:
         typical_window=sizes.pick((1, 5, 50)),
         optimizer_digest_every=sizes.pick((1, 3, 10)),
         network=draw_network(network, work),
-        pardon=sizes.pick((0.0, 0.0, 0.0, 0.5, 0.75)),
+        pardon=sizes.pick((0.0, 0.0, 0.5, 0.7, 0.8)),
     )
     return populate(plan, entropy, plugins)
 
@@ -153,27 +153,30 @@ def draw_misfortune(plan: Plan, peer: int, stream: Stream) -> Fault:
 def draw_adversaries(
     plan: Plan, liars: list[int], stream: Stream, plugins: Plugins
 ) -> list[Adversary]:
-    """All the same, or each its own."""
+    """All the same, or each its own; from the start, or later, together or one by one."""
     style = stream.weighted((("same", 3), ("mixed", 3), ("twins", 2), ("mutators", 4)))
-    start = stream.below(max(1, plan.steps // 2)) if stream.chance(0.5) else 0
-    shared = draw_known(stream, plugins, 0, start)
+    shared = draw_known(stream, plugins)
+    together = draw_start(plan, stream) if stream.chance(0.5) else None
     adversaries: list[Adversary] = []
     for peer in liars:
         kind = stream.pick(("known", "twins", "mutators")) if style == "mixed" else style
-        if kind == "same":
-            adversaries.append(Known(peer, shared.attack, shared.parameters, start))
-        elif kind == "known":
-            adversaries.append(draw_known(stream, plugins, peer, start))
-        elif kind == "twins":
+        start = draw_start(plan, stream) if together is None else together
+        adversary: Adversary = shared if kind == "same" else draw_known(stream, plugins)
+        if kind == "twins":
             rate = stream.pick((0.02, 0.1, 0.3, 1.0))
-            adversaries.append(Twins(peer, stream.chance(0.8), stream.chance(0.5), rate, start))
-        else:
-            focus = stream.weighted(FOCUS_WEIGHTS)
-            adversaries.append(Mutator(peer, stream.pick(RATES), focus, start))
+            adversary = Twins(0, stream.chance(0.8), stream.chance(0.5), rate)
+        elif kind == "mutators":
+            adversary = Mutator(0, stream.pick(RATES), stream.weighted(FOCUS_WEIGHTS))
+        adversaries.append(change_plan(adversary, peer=peer, start=start))
     return adversaries
 
 
-def draw_known(stream: Stream, plugins: Plugins, peer: int, start: int) -> Known:
+def draw_start(plan: Plan, stream: Stream) -> int:
+    """The first step in which somebody lies."""
+    return stream.below(max(1, plan.steps // 2)) if stream.chance(0.5) else 0
+
+
+def draw_known(stream: Stream, plugins: Plugins) -> Known:
     """An attack, with those of its parameters drawn that have a list of values."""
     attack = stream.pick([plugin for plugin in plugins if plugin.kind is Kind.ATTACK])
     parameters = {}
@@ -185,7 +188,7 @@ def draw_known(stream: Stream, plugins: Plugins, peer: int, start: int) -> Known
         plugins.build(Kind.ATTACK, attack.name, parameters)
     except ConfigError:  # values that do not go together
         parameters = {}
-    return Known(peer, attack.name, parameters, start)
+    return Known(0, attack.name, parameters)
 
 
 def list_values(adapter: Any) -> tuple[Any, ...]:

@@ -1,11 +1,10 @@
-"""Bans that everybody ignores: a patch of the core, for simulations alone.
+"""Bans and removals that everybody ignores: a patch of the core, for simulations alone.
 
 A liar that is banned at once does no harm any more, and whatever comes later is never tried. With a
-pardon the record of an attempt leaves out most bans of Byzantine peers, at all honest peers alike
-(it depends on the attempt's head and the peer alone). What is to be punished counts as punished
-when it would have been. The share is below one, so a liar goes in the end, and the run gets on.
-Removals stand: who says nothing any more cannot be pardoned without everybody waiting for it for
-ever.
+pardon the record of an attempt leaves out most departures of Byzantine peers, at all honest peers
+alike (it depends on the attempt's head and the peer alone). What is to be punished counts as
+punished when it would have been. The share is below one, so a liar goes in the end, and the run
+gets on. Eliminated pairs leave: half of one is honest.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from zpeer.core import resolve, verdict
-from zpeer.faults import is_ban
+from zpeer.faults import FaultKind
 from zpeer.ids import digest
 
 if TYPE_CHECKING:
@@ -38,18 +37,19 @@ class Pardons:
         self._granted: set[tuple[Digest, PeerId]] = set()
 
     def is_granted(self, head: Digest, peer: PeerId) -> bool:
-        """Whether a ban in the attempt on `head` was left out."""
+        """Whether a departure in the attempt on `head` was left out."""
         return (head, peer) in self._granted
 
     def any_granted(self, head: Digest) -> bool:
-        """Whether any ban was."""
+        """Whether any departure was."""
         return any(each == head for each, _ in self._granted)
 
     def spares(self, head: Digest, departure: Departure) -> bool:
         """Whether to leave out a departure."""
         peer = departure.peer
         lucky = digest("zpeer/simulate/pardon", head, peer)[0] < 256 * self._share
-        if not (lucky and peer in self._byzantine and is_ban(departure.fault)):
+        paired = departure.fault is FaultKind.PAIR_ELIMINATED
+        if paired or not lucky or peer not in self._byzantine:
             return False
         self._granted.add((head, peer))
         return True

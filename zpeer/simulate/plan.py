@@ -143,7 +143,26 @@ class Mutator(
     """Which of its opportunities it takes; None: all that chance gives it."""
 
 
-Adversary = Known | Twins | Mutator
+class Show(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Who is told what at a stage, from a step on, once. Who is named nowhere is told nothing."""
+
+    stage: str
+    """COMMIT ... DECIDED, PART or RESULT."""
+    step: int
+    truth: tuple[int, ...]
+    lie: tuple[int, ...] = ()
+
+
+class Script(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="script", tag_field="kind"
+):
+    """A peer that is honest but for what its script says."""
+
+    peer: int
+    shows: tuple[Show, ...]
+
+
+Adversary = Known | Twins | Mutator | Script
 
 
 class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -168,7 +187,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     faults: tuple[Fault, ...] = ()
     adversaries: tuple[Adversary, ...] = ()
     pardon: float = 0.0
-    """Share of bans that everybody ignores, so that later trouble arrives, too."""
+    """Share of bans and removals of liars that everybody ignores, so that later trouble arrives."""
     real_signatures: bool = False
 
     @property

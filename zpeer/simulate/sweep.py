@@ -7,8 +7,11 @@ on where it was ended, and seeds that another core finished count for nothing.
 from __future__ import annotations
 
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from enum import StrEnum
 from importlib import resources
+from inspect import getsourcefile
 from multiprocessing import get_context
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -17,6 +20,7 @@ from zpeer.errors import ConfigError
 from zpeer.ids import digest
 from zpeer.recording import digest_core
 from zpeer.simulate.drawing import draw_plan
+from zpeer.simulate.exhaustive import list_plans
 from zpeer.simulate.plan import change_plan
 from zpeer.simulate.running import run_plan
 from zpeer.simulate.universe import plugins
@@ -24,19 +28,30 @@ from zpeer.simulate.universe import plugins
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from concurrent.futures import Future
-    from pathlib import Path
+
+    from zpeer.simulate.plan import Plan
 
 AHEAD_EACH = 4
 """Seeds that wait for each process."""
 NIGHT_SECONDS = 10 * 3600
 
 
+class Source(StrEnum):
+    """What numbers stand for."""
+
+    SEEDS = "seeds"
+    SCRIPTS = "scripts"
+    """Places in the list of `exhaustive`."""
+
+
 class Finished(msgspec.Struct, frozen=True):
-    """One seed that is done."""
+    """One plan that is done."""
 
     code: str
     """Digest of the core and of the simulator that ran it."""
+    source: Source
     seed: int
+    """Or its place in the list of scripts."""
     check: str
     """The promise that broke; empty if none did."""
     text: str
@@ -88,21 +103,32 @@ class Totals(msgspec.Struct):
 
 
 def digest_code() -> str:
-    """Of the core, its vocabulary and the simulator."""
+    """Of the core, its vocabulary, the simulator and the attacks: all that a seed's run is made
+    of."""
     folder = resources.files("zpeer.simulate")
-    files = sorted(file.name for file in folder.iterdir() if file.name.endswith(".py"))
-    parts = [part for name in files for part in (name.encode(), (folder / name).read_bytes())]
-    return digest("zpeer/simulate/code", digest_core(), *parts).hex()[:16]
+    names = sorted(file.name for file in folder.iterdir() if file.name.endswith(".py"))
+    sources = [folder / name for name in names]
+    fields = [field for file in sources for field in (file.name.encode(), file.read_bytes())]
+    for plugin in plugins():
+        path = getsourcefile(plugin.factory.call)
+        fields += [plugin.name.encode(), Path(path).read_bytes() if path else b""]
+    return digest("zpeer/simulate/code", digest_core(), *fields).hex()[:16]
 
 
-def run_seed(seed: int, code: str, *, real_signatures: bool) -> Finished:
-    """Draw the plan of a seed and run it."""
-    plan = change_plan(draw_plan(seed, plugins()), real_signatures=real_signatures)
+def draw(source: Source, number: int) -> Plan:
+    """The plan of a number."""
+    return list_plans()[number] if source is Source.SCRIPTS else draw_plan(number, plugins())
+
+
+def run_number(source: Source, number: int, code: str, *, real_signatures: bool) -> Finished:
+    """Run the plan of a number."""
+    plan = change_plan(draw(source, number), real_signatures=real_signatures)
     outcome = run_plan(plan)
     failure = outcome.failure
     return Finished(
         code=code,
-        seed=seed,
+        source=source,
+        seed=number,
         check=failure.check if failure else "",
         text=failure.text if failure else "",
         peers=len(plan.members),
@@ -115,20 +141,25 @@ def run_seed(seed: int, code: str, *, real_signatures: bool) -> Finished:
 
 
 def sweep(
-    seeds: Iterable[int], *, processes: int, real_signatures: bool = False, code: str = ""
+    source: Source,
+    numbers: Iterable[int],
+    *,
+    processes: int,
+    real_signatures: bool = False,
+    code: str = "",
 ) -> Iterator[Finished]:
-    """Run seeds, in processes of their own where there are to be several; in the order they end."""
+    """Run plans, in processes of their own where there are to be several; in the order they end."""
     code = code or digest_code()
     if processes == 1:
-        for seed in seeds:
-            yield run_seed(seed, code, real_signatures=real_signatures)
+        for number in numbers:
+            yield run_number(source, number, code, real_signatures=real_signatures)
         return
-    queue = iter(seeds)
+    queue = iter(numbers)
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
         under_way: set[Future[Finished]] = set()
         while True:
-            for seed in queue:
-                job = pool.submit(run_seed, seed, code, real_signatures=real_signatures)
+            for number in queue:
+                job = pool.submit(run_number, source, number, code, real_signatures=real_signatures)
                 under_way.add(job)
                 if len(under_way) >= AHEAD_EACH * processes:
                     break
@@ -138,8 +169,8 @@ def sweep(
             yield from (job.result() for job in done)
 
 
-def read_done(path: Path, code: str) -> list[Finished]:
-    """Seeds in a file that this very code finished; none if there is no file."""
+def read_done(path: Path, source: Source, code: str) -> list[Finished]:
+    """What this very code finished, by a file; nothing if there is no file."""
     if not path.exists():
         return []
     found = []
@@ -148,7 +179,7 @@ def read_done(path: Path, code: str) -> list[Finished]:
             found.append(msgspec.json.decode(line, type=Finished))
         except (msgspec.ValidationError, msgspec.DecodeError) as problem:
             raise ConfigError(f"{path}:{place}: no line of finished seeds: {problem}") from problem
-    return [each for each in found if each.code == code]
+    return [each for each in found if (each.source, each.code) == (source, code)]
 
 
 def append_done(path: Path, done: Finished) -> None:

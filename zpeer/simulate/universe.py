@@ -22,7 +22,8 @@ from zpeer.plugins import Kind, load_plugins
 from zpeer.simulate.host import Host, Parcel
 from zpeer.simulate.links import Links
 from zpeer.simulate.mutator import Cabal, Mutating
-from zpeer.simulate.plan import Break, Crash, Freeze, Hold, Known, Mutator, Restart, Twins
+from zpeer.simulate.plan import Break, Crash, Freeze, Hold, Known, Mutator, Restart, Script, Twins
+from zpeer.simulate.scripted import Scripted
 from zpeer.simulate.streams import Entropy
 from zpeer.simulate.task import TYPICAL_NORM, Quadratic
 from zpeer.simulate.twins import Split
@@ -220,13 +221,16 @@ class Universe:
         """What the adversary is up to; all of a plan collude."""
         signatures, peer = self.keys.signatures, host.me
         match adversary:
-            case Known(attack=name, parameters=parameters, start=start):
+            case Known(attack=name, parameters=parameters):
                 attack = cast("Attack", plugins().build(Kind.ATTACK, name, parameters))
-            case Mutator(start=start):
+            case Mutator():
                 cabal = Cabal(self._cabal, signatures.sign, host.throw, self.plan.delta)
                 attack = self.mutators[host.number] = Mutating(adversary, self.entropy, cabal)
+            case Script():
+                attack = Scripted(adversary, self.keys.peers)
             case _:
                 return None
+        start = getattr(adversary, "start", 0)
         return Plot(attack, start, self._cabal, lambda body: signatures.sign(peer, body))
 
     @property
