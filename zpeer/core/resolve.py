@@ -51,17 +51,33 @@ TRIES_MAX = 8
 
 
 def find_outcome(context: Context) -> Record | None:
-    """The record, once it is known and I hold what it rests on."""
-    attempt = context.attempt
+    """The record, once it is known and I hold what it rests on.
+
+    If others have decided it before I could, my own views lead to it all the same, and sooner than
+    their answers.
+    """
     wanted = find_wanted(context)
-    if wanted is not None:
-        return find_record(context, wanted)
-    if attempt.slow is None or attempt.slow.agreed is None:
+    held = find_record(context, wanted) if wanted is not None else None
+    if held is not None:
+        return held
+    mine = find_void(context)
+    return mine if mine is not None and wanted in (None, mine.head) else None
+
+
+def find_void(context: Context) -> Record | None:
+    """The record of the void attempt that my agreed views lead to; None where they do not, or the
+    COMMIT set that they name is not here."""
+    attempt = context.attempt
+    agreed = attempt.slow.agreed if attempt.slow else None
+    views = get_single_views(context)
+    is_voted = find_majority((view.record for view in views.values()), attempt) is not None
+    heard = {signed.sender for signed in agreed or ()}
+    if agreed is None or is_voted or 2 * len(heard) <= len(attempt.base.roster):
         return None
-    commits = find_named_commits(context, get_single_views(context))
+    commits = find_named_commits(context, views)
     if commits != NOTHING and attempt.sets.get(Stage.COMMIT) != commits:
         return None
-    return void_by_views(context, attempt.slow.agreed, commits)
+    return void_by_views(context, agreed, commits)
 
 
 def find_wanted(context: Context) -> Digest | None:
