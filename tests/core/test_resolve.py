@@ -24,8 +24,17 @@ from tests.core.minds import (
     two_faced,
 )
 from tests.core.plain import ByHash, peer, sign
-from tests.core.scenes import as_it_is, departures, hold, on_join, steady, view_of
-from tests.core.timed import Delivery, Timed, attempt_of
+from tests.core.scenes import (
+    Clock,
+    as_it_is,
+    departures,
+    hold,
+    most_delay,
+    on_join,
+    steady,
+    view_of,
+)
+from tests.core.timed import DELTA, Delivery, Sent, Timed, attempt_of
 from zpeer import effects as fx
 from zpeer import events as ev
 from zpeer.core.mprng import compute_place, compute_secret_beacon
@@ -36,7 +45,7 @@ from zpeer.signed import Stage
 from zpeer.wire import encode_payload
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from tests.core.shell import Toy
 
@@ -284,6 +293,24 @@ def test_who_is_late_for_the_last_round_is_brought_up_by_those_who_decided() -> 
     records = hold(net)
     assert departures(records) == {1: "SILENT"}
     assert [r.head for r in net.toy(0).records] == [r.head for r in records]
+
+
+def test_who_hears_what_most_decided_before_its_rounds_end_goes_on_by_its_own_views() -> None:
+    """It lacks one CLOSED, which the others show it when they end; their DECIDED come sooner."""
+    mind = all_of(stuck_at(Stage.REVEAL), silent(Stage.CLOSED, to=(0,)), no_chains)
+    net = Timed(5, minds={1: mind}, delays=most_delay)
+    real = net.delay
+
+    def delay(sender: PeerId, delivery: Delivery) -> Iterator[Sent]:
+        event = delivery.event
+        is_quick = isinstance(event, ev.MessageReceived) and event.signed.stage is Stage.DECIDED
+        yield from [(0.001, delivery)] if is_quick else real(sender, delivery)
+
+    net.delay = delay  # type: ignore[method-assign]
+    clock = Clock(net)
+    hold(net)
+    ended = clock.ended[net.genesis.run]
+    assert max(ended.values()) - min(ended.values()) <= DELTA
 
 
 @pytest.mark.parametrize("fault", ["banned", "eliminated"])
