@@ -110,6 +110,8 @@ def run_many(first: int, last: int) -> int:
     skews = [0.0, 0.0]
     start = perf_counter()
     for seed in range(first, last):
+        if counts["seeds"] % 500 == 499:
+            say(f"up to seed {seed}: {counts['records']} records, {counts['failed']} failed")
         counts["seeds"] += 1
         try:
             plot, records = play(seed)
