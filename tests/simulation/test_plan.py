@@ -9,6 +9,7 @@ import pytest
 from tests.simulation.small import SMALL
 from zpeer.errors import ConfigError
 from zpeer.simulate.drawing import PEER_STEPS, draw_plan
+from zpeer.simulate.ingredients import plugins
 from zpeer.simulate.plan import (
     Break,
     Crash,
@@ -29,7 +30,6 @@ from zpeer.simulate.plan import (
     most_byzantine,
     most_faulty,
 )
-from zpeer.simulate.universe import plugins
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from tests.simulation.small import SMALL
 from zpeer.core import convict, machine, verdict
 from zpeer.simulate.drawing import draw_plan
+from zpeer.simulate.ingredients import plugins
 from zpeer.simulate.plan import (
     Break,
     Crash,
@@ -27,7 +28,6 @@ from zpeer.simulate.plan import (
     change_plan,
 )
 from zpeer.simulate.running import Branch, run_plan
-from zpeer.simulate.universe import plugins
 
 if TYPE_CHECKING:
     from zpeer.core.context import Context

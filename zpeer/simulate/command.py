@@ -17,6 +17,7 @@ from zpeer.errors import ConfigError
 from zpeer.simulate.drawing import draw_plan
 from zpeer.simulate.exhaustive import list_plans
 from zpeer.simulate.futures import find_turning_point
+from zpeer.simulate.ingredients import plugins
 from zpeer.simulate.logs import run_with_logs
 from zpeer.simulate.plan import change_plan, encode_plan, load_plan
 from zpeer.simulate.running import run_plan
@@ -31,7 +32,6 @@ from zpeer.simulate.sweep import (
     read_done,
     sweep,
 )
-from zpeer.simulate.universe import plugins
 
 if TYPE_CHECKING:
     from zpeer.simulate.plan import Plan

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from zpeer.recording import Recorder, choose, make_header
+from zpeer.simulate.ingredients import AGGREGATOR, POLICY, make_ingredients, make_keys
 from zpeer.simulate.running import run_plan
 from zpeer.simulate.task import Quadratic
-from zpeer.simulate.universe import AGGREGATOR, POLICY, make_ingredients, make_keys
 
 if TYPE_CHECKING:
     from pathlib import Path

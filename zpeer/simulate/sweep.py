@@ -21,9 +21,9 @@ from zpeer.ids import digest
 from zpeer.recording import digest_core
 from zpeer.simulate.drawing import draw_plan
 from zpeer.simulate.exhaustive import list_plans
+from zpeer.simulate.ingredients import plugins
 from zpeer.simulate.plan import change_plan
 from zpeer.simulate.running import run_plan
-from zpeer.simulate.universe import plugins
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
