@@ -21,6 +21,7 @@ from zpeer import effects as fx
 from zpeer import events as ev
 from zpeer.core.broadcast import faulty_max
 from zpeer.narrator import Narrator
+from zpeer.parts import Bulk
 from zpeer.timeline import render_effect, render_event
 from zpeer.zlog import Entry, encode_effects
 
@@ -137,12 +138,32 @@ class Episode:
         """One input at a door."""
         self.tally.inputs += 1
         self.world.now += lie.later
-        event = lie.event or victim.reception.control(lie.sender, lie.frame)
+        event = self._open(victim, lie)
         if event is not None:
             self.tally.read += 1
             began = process_time()
             self.world.tell(victim, event)
             self.tally.measure("slowest ms", 1000 * (process_time() - began))
+
+    def _open(self, victim: Host, lie: Input) -> ev.Event | None:
+        """What the core hears of it, if anything. Of tensors the worker is slow to open some."""
+        if lie.frame:
+            return victim.reception.control(lie.sender, lie.frame)
+        if lie.tensor is None:
+            return ev.TimerFired()
+        header, name, size, finite = lie.tensor
+        arrival = victim.reception.bulk(lie.sender, header, None, size)
+        if arrival is None:
+            return None
+        if self.stream.below(50):
+            victim.reception.opened(arrival)
+        match arrival.kind:
+            case Bulk.PART:
+                return ev.PartArrived(arrival.head, lie.sender, name, size, finite)
+            case Bulk.RESULT:
+                return ev.ResultArrived(arrival.head, lie.sender, name, size, finite)
+            case Bulk.BLOB:
+                return ev.BlobArrived(name, size, finite)
 
     # --- what must hold ---------------------------------------------------------------------------
 

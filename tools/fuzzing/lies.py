@@ -16,8 +16,9 @@ from tools.fuzzing.bytes import garble
 from tools.fuzzing.trees import alter, alter_encoded
 from tools.fuzzing.words import SLOTS, Pool, Speaker
 from tools.fuzzing.world import SAID_KEPT
-from zpeer import events as ev
 from zpeer.ids import NOTHING, Digest, PeerId
+from zpeer.parts import Bulk
+from zpeer.reception import make_header
 from zpeer.record import Record
 from zpeer.relays import BlobRequest, SetRequest
 from zpeer.signed import Signed, Stage
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from zpeer.relays import Relay
     from zpeer.simulate.streams import Stream
 
+KINDS = tuple(Bulk)
 SIZES = (0, 1, 3, 4, 8, 12, 16, 24, 32, 48, 96, 97, 2**31, 2**40)
 JUMPS = (0.0, 0.0, 0.0, 0.0, 0.001, 0.3, 1.0, 2.0, 5.0, 7.0, 10.0, 25.0, 1e4)
 WORDS_SEARCHED = 30
@@ -40,12 +42,21 @@ FRESH = 64
 """Inputs after which liars look again at what is known."""
 
 
+class Tensor(NamedTuple):
+    """Bytes on the bulk plane, as the worker will describe them."""
+
+    header: bytes
+    name: Digest
+    size_bytes: int
+    finite: bool
+
+
 class Input(NamedTuple):
-    """What a victim is told: a frame at its door, or what its shell says of bytes and time."""
+    """What a victim is told: a frame or a tensor at its door, or that time has passed."""
 
     sender: PeerId
     frame: bytes = b""
-    event: ev.Event | None = None
+    tensor: Tensor | None = None
     later: float = 0.0
     """Seconds that pass before."""
 
@@ -203,24 +214,19 @@ class Liars:
 
     def bytes_arrive(self) -> Input:
         """A tensor of any size, committed to or not."""
-        liar, head, name = self.speaker.liar(), self.speaker.head(), self.speaker.name()
+        header = make_header(self.stream.pick(KINDS), self.speaker.head())
+        if self.stream.below(20) == 0:
+            header = garble(header, self.stream, header)
         size, finite = self.stream.pick(SIZES), bool(self.stream.below(4))
-        events: tuple[ev.Event, ...] = (
-            ev.PartArrived(head, liar, name, size, finite),
-            ev.ResultArrived(head, liar, name, size, finite),
-            ev.BlobArrived(name, size, finite),
-        )
-        return Input(liar, event=self.stream.pick(events))
+        return Input(self.speaker.liar(), tensor=Tensor(header, self.speaker.name(), size, finite))
 
     def timer(self) -> Input:
         """The timer, too early, in time, or far too late."""
-        later = self.stream.pick(JUMPS) * self.stream.share()
-        return Input(self.speaker.liar(), event=ev.TimerFired(), later=later)
+        return Input(self.speaker.liar(), later=self.stream.pick(JUMPS) * self.stream.share())
 
     def wait(self) -> Input:
         """The timer, somewhat early."""
-        event = ev.TimerFired()
-        return Input(self.speaker.liar(), event=event, later=0.1 * self.stream.share())
+        return Input(self.speaker.liar(), later=0.1 * self.stream.share())
 
     def _say(self, signed: Signed) -> Input:
         sender = signed.sender if signed.sender in self.members else self.speaker.liar()

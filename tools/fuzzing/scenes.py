@@ -13,8 +13,10 @@ from tools.fuzzing.world import Scene, World
 from zpeer import effects as fx
 from zpeer import events as ev
 from zpeer.core.state import State
+from zpeer.faults import FaultKind
 from zpeer.genesis import Agreement, Protection
 from zpeer.ids import digest
+from zpeer.messages import Accusation
 from zpeer.signed import Signed, Stage
 from zpeer.simulate.streams import Stream
 
@@ -40,6 +42,8 @@ class Story(NamedTuple):
     liars: tuple[int, ...] = ()
     """Who does something, from the second attempt on."""
     deed: str = ""
+    hoard: bool = False
+    """Whether those who do it publish no bytes."""
     deaf: Stage | None = None
     """What the first peer hears nothing of in the second step."""
 
@@ -68,8 +72,9 @@ STORIES = (
     Story("wrong reports", 7, 2, liars=(1, 2, 3), deed="reports"),
     Story("large norms", 5, liars=(1,), deed="norms"),
     Story("large norms", 7, 2, 4, liars=(1, 2, 4), deed="norms"),
-    Story("large norms", 7, 3, 4, liars=(1, 2, 5), deed="norms"),
+    Story("large norms", 7, 3, 4, liars=(1, 2, 5), deed="norms", hoard=True),
     Story("wrong sum", 5, liars=(1,), deed="sum"),
+    Story("shielded", 7, 2, 5, liars=(1, 2, 3), deed="shield", hoard=True),
     Story("told some", 5, liars=(1,), deed="some"),
     Story("told some", 7, 2, liars=(3,), deed="some"),
     *(Story(f"deaf to {stage.name}", 5, deaf=stage) for stage in Stage if stage in DEAF),
@@ -99,6 +104,7 @@ def tell(story: Story) -> list[Scene]:
     faulty = tuple(peer(place) for place in story.liars)
     for liar in faulty:
         world.tampers[liar] = make_tamper(world, story.deed)
+        world.hoarding |= {liar} if story.hoard else set()
     if story.deaf is not None:
         world.is_lost = lambda to, event: to == peer(0) and is_about(event, world, story.deaf)
     scenes = {"before the start": world.freeze(f"{story.label}, {story.peers}: new", faulty)}
@@ -223,6 +229,33 @@ def misstate(_world: World, signed: Signed, to: tuple[PeerId, ...]) -> Told:
     return [(sign(signed.stage, signed.head, signed.sender, payload), to)]
 
 
+def shield(world: World, signed: Signed, to: tuple[PeerId, ...]) -> Told:
+    """Spoil the sum of one's own part, and excuse that by an accomplice, over bytes that both
+    keep."""
+    record = next((each for each in world.known.records if each.head == signed.head), None)
+    workers = [each for each in record.roster if each not in record.validators] if record else []
+    if signed.stage is Stage.PROJECTIONS and signed.sender in workers:
+        tree = msgspec.msgpack.decode(signed.payload)
+        tree[2] = [
+            [value / 2 + 0.01 for value in row] if worker == signed.sender else row
+            for worker, row in zip(workers, tree[2], strict=False)
+        ]
+        payload = msgspec.msgpack.encode(tree)
+        return [(sign(signed.stage, signed.head, signed.sender, payload), to)]
+    accomplices = [each for each in workers if each in world.tampers and each != signed.sender]
+    if signed.stage is not Stage.CHECK or signed.sender not in workers or not accomplices:
+        return [(signed, to)]
+    part, accused = workers.index(signed.sender), accomplices[0]
+    parts = world.hosts[accused].parts.get(signed.head, ())
+    if len(parts) <= part:
+        return [(signed, to)]
+    tree = msgspec.msgpack.decode(signed.payload)
+    fault = FaultKind.WRONG_PROJECTION
+    tree[2] = [Accusation(fault, accused, signed.head, part, evidence=parts[part])]
+    payload = msgspec.msgpack.encode(tree)
+    return [(sign(signed.stage, signed.head, signed.sender, payload), to)]
+
+
 def tell_some(world: World, signed: Signed, to: tuple[PeerId, ...]) -> Told:
     """A COMMIT to all but the first peer; after that nothing to anybody."""
     if signed.stage > Stage.COMMIT:
@@ -238,5 +271,6 @@ DEEDS: dict[str, Callable[[World, Signed, tuple[PeerId, ...]], Told]] = {
     "norms": enlarge,
     "sum": misstate,
     "some": tell_some,
+    "shield": shield,
 }
 """Whatever is no name of a stage."""

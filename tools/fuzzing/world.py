@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 RADIUS = 2.0
 LATENCY = 0.001
-TENSOR_BYTES_MAX = 4096
+TENSOR_BYTES_MAX = 1 << 42
 SAID_KEPT = 400
 CHAINS_KEPT = 60
 DIGESTS_KEPT = 200
@@ -136,6 +136,8 @@ class World:
         self.lost_cores = 0
         self.silent: set[PeerId] = set()
         """From whom nothing goes out any more."""
+        self.hoarding: set[PeerId] = set()
+        """Who shows no published bytes."""
         self.is_lost: Callable[[PeerId, ev.Event], bool] = lambda to, event: False  # noqa: ARG005 - nothing is
         self.watch: Watch = lambda host, event, effects: None  # noqa: ARG005 - nobody looks
         self.hosts = {
@@ -247,6 +249,8 @@ class World:
             case fx.Broadcast():
                 self.broadcast(host, effect)
             case _ if me in self.silent and isinstance(effect, SENDING):
+                pass
+            case fx.SendBlob() if me in self.hoarding:
                 pass
             case fx.SendPart(head=head, part=part, to=to):
                 size = self.layout(len(host.parts[head])).size_bytes(part)
