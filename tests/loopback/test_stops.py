@@ -1,4 +1,5 @@
-"""A peer that falls silent in the middle of a run: the others stop at their deadline, and say why.
+"""A peer that falls silent in the middle of a run that is told to stop (`agreement = "stop"`): the
+others stop at their deadline, and say why.
 
 A deadline is 10 s at least, so the runs of this file wait for theirs at the same time.
 """
@@ -75,9 +76,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Stopped]:
     template = f'plugins = ["{RULE.name}"]\n{TEMPLATE}'.replace("centered_clip", "rule")
     made = {}
     for what in (KILLED, *BROKEN):
-        run = make_run(
-            home / what.replace(" ", "-"), template=template, changes={"run.steps": 1_000_000}
-        )
+        changes = {"run.steps": 1_000_000, "run.agreement": "stop"}
+        run = make_run(home / what.replace(" ", "-"), template=template, changes=changes)
         made[what] = run
         if what in BROKEN:
             give_broken_rule(run, BROKEN[what])
