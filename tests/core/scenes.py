@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from tests.core.checkers import Watch, check_end
 from tests.core.forging import make_view, tell
 from tests.core.plain import peer, sign
-from tests.core.timed import DELTA, MOST, Delivery, Stream, Timed
+from tests.core.timed import DELTA, MOST, Delivery, Stream, Timed, attempt_of
 from zpeer import effects as fx
 from zpeer import events as ev
 from zpeer.messages import View
@@ -91,6 +91,19 @@ def call(net: Timed, view: Signed) -> None:
     net.instead[view.sender, view.head, Stage.VIEW] = lambda _: view.payload
     for to in net.toys:
         net.at(net.now, tell(to, view))
+
+
+def ask_nobody_for(net: Timed, i: int, stage: Stage) -> None:
+    """Peer i asks nobody for a stage before it is stuck: as if its questions were too late."""
+    real = net.send
+
+    def send(toy: Toy, delivery: Delivery) -> None:
+        event = delivery.event
+        is_question = isinstance(event, ev.SetRequested) and event.stage is stage
+        if not (is_question and toy.me == peer(i) and attempt_of(toy).slow is None):
+            real(toy, delivery)
+
+    net.send = send  # type: ignore[method-assign]
 
 
 def as_it_is(net: Timed, toy: Toy, delivery: Delivery) -> None:

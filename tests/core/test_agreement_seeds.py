@@ -56,7 +56,7 @@ def draw(seed: int) -> Plot:
         computing=computing,
         timers_last=stream.chance(0.5),
         validators=1 + stream.below(2),
-        work=10 * computing,
+        work=stream.pick((10 * computing, 40.0)),
         radius=stream.pick((inf, inf, 0.6)) if lies else inf,
         toys=kinds,
         charges_max=stream.pick((0, 1, 2)),

@@ -10,10 +10,20 @@ from tests.core.checkers import Watch, check_end
 from tests.core.forging import chain_of, resign, tell
 from tests.core.minds import LATER, all_of, changed, no_answers, no_chains, silent, stuck_at
 from tests.core.plain import peer, sign
-from tests.core.scenes import FIRST_ROUND, Clock, departures, hold, most_delay, on_closed, view_of
+from tests.core.scenes import (
+    FIRST_ROUND,
+    Clock,
+    ask_nobody_for,
+    departures,
+    hold,
+    most_delay,
+    on_closed,
+    view_of,
+)
 from tests.core.timed import DELTA, Delivery, Timed, any_delay, attempt_of, edge_delay
 from zpeer import effects as fx
 from zpeer import events as ev
+from zpeer.core import slow_path
 from zpeer.ids import Digest, digest
 from zpeer.messages import Closed, View
 from zpeer.signed import Signed, Stage
@@ -116,6 +126,27 @@ def test_a_closed_set_is_not_passed_on_under_what_names_another() -> None:
     hold(net)
 
 
+@pytest.mark.parametrize("before_the_end", [0.3, 1.5, 3.0])
+def test_a_set_that_is_closed_too_late_counts_for_nobody(before_the_end: float) -> None:
+    """One peer gets all CLOSED just before it ends anyway, too late to tell the others, who have
+    learnt of a second view by then."""
+    mute = all_of(stuck_at(Stage.REVEAL, Stage.CLOSED), no_chains)
+    net = Timed(7, minds=dict.fromkeys((1, 2, 3), mute), delays=most_delay)
+
+    def close(closed: Signed) -> None:
+        slow = attempt_of(net.toy(0)).slow
+        assert slow is not None
+        end = slow_path.find_end(net.toy(0).core._context, slow)
+        for liar in (1, 2, 3):
+            signed = sign(Stage.CLOSED, closed.head, peer(liar), closed.payload)
+            net.at(end - before_the_end, tell(peer(0), signed))
+        again = resign(view_of(net, 3), encode_payload(View()))
+        net.at(slow.joined + 2 * FIRST_ROUND - 0.5, Delivery(peer(4), chain_of(again, [peer(1)])))
+
+    on_closed(net, 0, close)
+    assert departures(hold(net)[:1])[3] == "EQUIVOCATION"
+
+
 # --- who comes late -------------------------------------------------------------------------------
 
 
@@ -150,6 +181,7 @@ def test_who_lacks_the_commits_that_an_outcome_rests_on_goes_on_with_the_others(
         no_answers,
     )
     net = Timed(5, minds={1: mind}, delays=most_delay)
+    ask_nobody_for(net, 0, Stage.COMMIT)
     clock = Clock(net)
     records = hold(net)
     (stuck,) = [record for record in records if record.views]

@@ -27,6 +27,7 @@ from tests.core.plain import ByHash, peer, sign
 from tests.core.scenes import (
     Clock,
     as_it_is,
+    ask_nobody_for,
     departures,
     hold,
     most_delay,
@@ -34,7 +35,7 @@ from tests.core.scenes import (
     steady,
     view_of,
 )
-from tests.core.timed import DELTA, Delivery, Sent, Timed, attempt_of
+from tests.core.timed import DELTA, Delivery, Sent, Timed
 from zpeer import effects as fx
 from zpeer import events as ev
 from zpeer.core.mprng import compute_place, compute_secret_beacon
@@ -110,26 +111,13 @@ def test_who_lacks_the_checks_behind_a_record_takes_those_of_who_has_them(
     with them, or not."""
     hidden = two_faced(Stage.CHECK, (0,)) if story else silent(Stage.CHECK, to=(0,))
     net = Timed(4, minds={1: all_of(hidden, stuck_at(Stage.VERDICT))}, delays=steady, starts=0.0)
-    ignore_answers(net, 0, Stage.CHECK)
+    ask_nobody_for(net, 0, Stage.CHECK)
     if not votes:
         net.instead[peer(1), net.genesis.run, Stage.VIEW] = partial(change, record=NOTHING)
     records = hold(net)
     assert records[0].outcome is (Outcome.COUNTED if votes else Outcome.VOID)
     assert net.toy(0).records[0].head == records[0].head
     assert departures(records[:2]).get(1) == ("EQUIVOCATION" if story else None)
-
-
-def ignore_answers(net: Timed, i: int, stage: Stage) -> None:
-    """Peer i asks nobody for a stage before it is stuck: as if its questions were too late."""
-    real = net.send
-
-    def send(toy: Toy, delivery: Delivery) -> None:
-        event = delivery.event
-        is_question = isinstance(event, ev.SetRequested) and event.stage is stage
-        if not (is_question and toy.me == peer(i) and attempt_of(toy).slow is None):
-            real(toy, delivery)
-
-    net.send = send  # type: ignore[method-assign]
 
 
 # --- rule 2: void, by the views alone -------------------------------------------------------------
@@ -203,7 +191,7 @@ def test_commits_that_one_peer_lacks_are_fetched_if_most_views_name_them(
 ) -> None:
     """The liar's COMMIT does not reach peer 0; the liar names the set, or does not."""
     net = Timed(5, minds={1: all_of(silent(Stage.COMMIT, to=(0,)), stuck_at(Stage.AGGREGATED))})
-    ignore_answers(net, 0, Stage.COMMIT)
+    ask_nobody_for(net, 0, Stage.COMMIT)
     if not view_names:
         net.instead[peer(1), net.genesis.run, Stage.VIEW] = partial(change, commits=NOTHING)
     records = hold(net)
@@ -216,7 +204,7 @@ def test_commits_that_half_of_the_views_name_judge_nobody() -> None:
     """Two of four lack a COMMIT; the liar names a set that nobody has."""
     net = Timed(4, minds={1: all_of(silent(Stage.COMMIT, to=(0, 2)), no_answers)})
     for i in (0, 2):
-        ignore_answers(net, i, Stage.COMMIT)
+        ask_nobody_for(net, i, Stage.COMMIT)
     name = digest("no such set")
     net.instead[peer(1), net.genesis.run, Stage.VIEW] = partial(change, commits=name)
     stuck = hold(net)[0]

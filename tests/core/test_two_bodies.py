@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from msgspec.structs import replace
@@ -10,14 +10,17 @@ from msgspec.structs import replace
 from tests.core.forging import JUNK, read, resign, say_otherwise, tell
 from tests.core.minds import LATER, all_of, changed, junk, no_answers, silent, stuck_at, two_faced
 from tests.core.plain import peer
-from tests.core.scenes import as_it_is, calls, departures, hold, steady
-from tests.core.timed import Delivery, Sent, Timed
+from tests.core.scenes import as_it_is, calls, departures, hold, steady, view_of
+from tests.core.timed import MOST, Delivery, Sent, Timed
+from zpeer import effects as fx
 from zpeer import events as ev
-from zpeer.ids import digest
+from zpeer.ids import PeerId, digest
 from zpeer.record import Outcome
 from zpeer.signed import STEP_STAGES, Signed, Stage
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.core.shell import Toy
 
 # --- two bodies -----------------------------------------------------------------------------------
@@ -121,3 +124,34 @@ def test_who_commits_alone_brings_all_to_its_record(n: int, alone: int) -> None:
     records = hold(net)
     assert (records[0].outcome, records[0].views) == (Outcome.COUNTED, ())
     assert departures(records) == {}
+
+
+def test_who_commits_after_it_saw_that_somebody_waits_shows_all_why() -> None:
+    """Of three peers one has called, by a word of the liar that the other has yet to hear; then
+    the last VERDICT reaches that other one. Alone, the caller has one vote of three."""
+    net = Timed(3, delays=steady, starts=0.0, work=30.0)
+    real = net.delay
+    done: list[float] = []
+
+    def delay(sender: PeerId, delivery: Delivery) -> Iterator[Sent]:
+        is_slow = isinstance(delivery.event, ev.ChainReceived)
+        yield from [(MOST, delivery)] if is_slow else real(sender, delivery)
+
+    def watch(net: Timed, toy: Toy, event: ev.Event, effects: list[Any]) -> None:
+        said = [e.stage for e in effects if isinstance(e, fx.Broadcast)]
+        if toy.me == peer(2) and Stage.VERDICT in said and not done:
+            done.append(net.now)
+            net.at(net.now + 0.002, tell(peer(2), view_of(net, 1, (0,))))
+
+    def hold_back(net: Timed, toy: Toy, delivery: Delivery) -> list[Sent] | None:
+        event = delivery.event
+        if isinstance(event, ev.MessageReceived) and event.signed.stage is Stage.VERDICT:
+            return [(0.05, delivery)] if delivery.to == peer(0) else []
+        return [] if isinstance(event, (ev.SetReceived, ev.ChainReceived)) else None
+
+    net.delay = delay  # type: ignore[method-assign]
+    net.minds[peer(1)] = all_of(silent(*LATER), hold_back)
+    net.watchers.append(watch)
+    records = hold(net)
+    assert done
+    assert (records[0].outcome, records[0].views) == (Outcome.COUNTED, ())
