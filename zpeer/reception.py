@@ -117,6 +117,7 @@ class Reception:
                 return ev.BlobRequested(sender, blob) if self._may_ask(sender) else None
             case Chain(view=view, witnesses=witnesses):
                 good = self._may_pass_on(sender) and is_chain(view, witnesses)
+                good = good and (view, *witnesses)[-1].sender == sender
                 good = good and self._are_good(view, *witnesses)
                 return ev.ChainReceived(view, witnesses) if good else None
             case Certificate(record=record, messages=messages):
@@ -151,7 +152,8 @@ class Reception:
 
 
 def is_chain(view: Signed, witnesses: tuple[Signed, ...]) -> bool:
-    """Whether all witnesses sign under this very view (or CLOSED), nobody twice.
+    """Whether all witnesses sign under this very view (or CLOSED), nobody twice. (The last of them
+    is who passes it on: else an old chain could take a peer's place for heads to come.)
 
     Its own signer is no witness of a view, but may be of a CLOSED: there a witness says that it
     holds all of them, which its CLOSED does not.
