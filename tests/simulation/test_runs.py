@@ -3,7 +3,6 @@ made to break."""
 
 from __future__ import annotations
 
-import secrets
 from typing import TYPE_CHECKING
 
 import pytest
@@ -35,10 +34,8 @@ if TYPE_CHECKING:
     from zpeer.simulate.running import Outcome
 
 TWICE = (1, 5, 9, 14)
-FRESH = 150
+SEEDS = 60
 CHUNKS = 10
-FRESH_FROM = 1 << 32
-"""Fresh seeds are above it: nobody's sweep has been there."""
 
 
 def require_well(outcome: Outcome, seed: int) -> None:
@@ -54,10 +51,9 @@ def test_two_runs_of_a_seed_are_equal_event_for_event(seed: int) -> None:
 
 @pytest.mark.simulation
 @pytest.mark.parametrize("chunk", range(CHUNKS))
-def test_fresh_seeds_break_no_promise(chunk: int) -> None:
-    """Others in every run of the tests; which of them failed is in the message."""
-    for _ in range(FRESH // CHUNKS):
-        seed = FRESH_FROM + CHUNKS * secrets.randbelow(FRESH_FROM) + chunk
+def test_seeds_break_no_promise(chunk: int) -> None:
+    """Always the same ones; which of them failed is in the message."""
+    for seed in range(chunk, SEEDS, CHUNKS):
         outcome = run_plan(draw_plan(seed, plugins()))
         require_well(outcome, seed)
         assert not outcome.fallen, f"{outcome.fallen}, seed {seed}"
