@@ -14,7 +14,7 @@ import sys
 from collections import Counter
 from math import inf
 from time import perf_counter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tests.core.adversary import Adversary, count_liars
 from tests.core.checkers import Watch, check_end
@@ -24,6 +24,7 @@ from tests.core.scenes import most_delay
 from tests.core.story import print_story, say
 from tests.core.test_collusion import KINDS, TAMPERS
 from tests.core.timed import Stream, Timed, any_delay, edge_delay, quick_delay
+from tests.core.twins import Twins
 from zpeer.record import Outcome, Record
 
 SEEDS = 150
@@ -44,31 +45,37 @@ def draw(seed: int) -> Plot:
     most = count_liars(n)
     count = most if stream.below(4) else 1 + stream.below(most)
     liars = sorted(range(n), key=lambda i: Stream(seed, "liar", i).below(2**30))[:count]
-    computing = stream.pick((0.0, 0.0, 0.3))
-    lies = stream.pick((False, False, True))
-    kinds = {i: stream.pick(KINDS) for i in liars if lies}
-    net = Timed(
-        n,
-        steps=stream.pick((1, 2, 3)),
-        seed=seed,
-        delays=stream.pick((any_delay, edge_delay, quick_delay, most_delay)),
-        duplicates=stream.pick((0.0, 0.0, 0.1)),
-        computing=computing,
-        timers_last=stream.chance(0.5),
-        validators=1 + stream.below(2),
-        work=stream.pick((10 * computing, 40.0)),
-        radius=stream.pick((inf, inf, 0.6)) if lies else inf,
-        toys=kinds,
-        charges_max=stream.pick((0, 1, 2)),
-    )
     budget = stream.pick((1, 1, 2, 3, 5, 9))
-    net.restoring = stream.pick((0, 0, 0, 97))
-    for i in liars if lies else ():
+    rest = draw_network(stream, liars)
+    if stream.below(6) == 0:
+        twins = Twins(n, seed=seed, doubled=liars, lives=budget, **rest)
+        return Plot(twins, Adversary(twins, seed, [], 0), Watch(twins))
+    net = Timed(n, seed=seed, **rest)
+    for i in rest["toys"]:
         deeds = [stream.pick(sorted(TAMPERS)) for _ in range(stream.below(3))]
         victims = [each for each in range(n) if each != i]
         tampers = [TAMPERS[name](stream.pick(victims)) for name in sorted(deeds, key=is_junk)]
         net.tampers[peer(i)] = all_of(*tampers)
+    net.restoring = stream.pick((0, 0, 0, 97))
     return Plot(net, Adversary(net, seed, liars, budget), Watch(net))
+
+
+def draw_network(stream: Stream, liars: list[int]) -> dict[str, Any]:
+    """Delays, deadlines, limits, and liars who lie in their numbers, too."""
+    computing = stream.pick((0.0, 0.0, 0.3))
+    lies = stream.pick((False, False, True))
+    return {
+        "steps": stream.pick((1, 2, 3)),
+        "delays": stream.pick((any_delay, edge_delay, quick_delay, most_delay)),
+        "duplicates": stream.pick((0.0, 0.0, 0.1)),
+        "computing": computing,
+        "timers_last": stream.chance(0.5),
+        "validators": 1 + stream.below(2),
+        "work": stream.pick((10 * computing, 40.0)),
+        "radius": stream.pick((inf, inf, 0.6)) if lies else inf,
+        "toys": {i: stream.pick(KINDS) for i in liars if lies},
+        "charges_max": stream.pick((0, 1, 2)),
+    }
 
 
 def is_junk(name: str) -> bool:

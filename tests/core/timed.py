@@ -183,7 +183,12 @@ class Timed:
             if toy.timer <= self.now:  # else another was set since
                 toy.timer = inf
                 self.deliver(toy, event)
-        elif self.opens(toy, event, data):
+        else:
+            self.reach(toy, event, data)
+
+    def reach(self, toy: Toy, event: ev.Event, data: bytes) -> None:
+        """Something comes to a peer's door."""
+        if self.opens(toy, event, data):
             self.deliver(toy, event)
 
     # --- the door ---------------------------------------------------------------------------------
