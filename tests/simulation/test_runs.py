@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from zpeer.simulate.running import Outcome
 
 TWICE = (1, 5, 9, 14)
-SEEDS = 60
+SEEDS = 20
 CHUNKS = 10
 
 
