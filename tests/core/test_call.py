@@ -256,8 +256,9 @@ def test_deadlines_are_the_same_at_all_and_follow_what_stages_took() -> None:
 
 
 def test_what_is_due_is_done_though_something_comes_just_before_the_timer_fires() -> None:
-    """Else whoever speaks at the right moment keeps a peer from calling."""
-    net = Timed(4, minds={1: no_bulk(ev.PartArrived, (0,))}, delays=steady)
+    """Else whoever speaks at the right moment keeps a peer from calling, and others wait for it."""
+    net = Timed(4, minds={1: no_bulk(ev.PartArrived, (0,))}, delays=steady, starts=0.0)
+    net.frozen[peer(0)] = (0.0, 0.9)  # the others come to their deadlines first
     due: list[float] = []
 
     def watch(net: Timed, toy: Toy, event: ev.Event, effects: list[Any]) -> None:
