@@ -17,6 +17,7 @@ from zpeer.record import Charge, Departure, Draw, Outcome
 from zpeer.signed import Stage
 from zpeer.simulate.bounds import Memory, Progress, TrafficPerAttempt, longest_attempt
 from zpeer.simulate.checkers import Agreement, Draws, Fairness, Punishment, Voids
+from zpeer.simulate.ledger import Ledger
 from zpeer.simulate.pardon import Pardons
 from zpeer.simulate.plan import Crash, Moment, Twins, change_plan
 from zpeer.simulate.verdicts import Checker, Decision, Setting, ViolationError
@@ -217,6 +218,35 @@ def test_a_draw_that_lapses_though_somebody_was_free_is_found(told: Told) -> Non
     play(Draws(setting_of(told)), told, lapse(told, free=False))
     with refuse("lapsed draw", "on peer 2 of step 1"):
         play(Draws(setting_of(told)), told, lapse(told, free=True))
+
+
+def test_draws_that_are_not_opened_and_validators_that_are_not_drawn_are_found(told: Told) -> None:
+    policy = told.run.universe.shared.policy
+    play(Ledger(setting_of(told), policy), told)
+    with refuse("draws", "is drawn as a target, which record 1"):
+        play(Ledger(setting_of(told), policy), told, doctor_record(None, 1, draws=()))
+    with refuse("draws", "other validators are drawn, which record 2"):
+        play(Ledger(setting_of(told), policy), told, doctor_record(None, 2, validators=()))
+
+
+def test_a_peer_that_is_removed_unchecked_is_found(told: Told) -> None:
+    policy = told.run.universe.shared.policy
+    gone = number(told, 1)
+
+    def doctor(decision: Decision) -> Decision:
+        if decision.height != 1:
+            return decision
+        record = decision.record
+        rest = tuple(draw for draw in record.draws if draw.target != gone)
+        departures = (Departure(gone, FaultKind.SILENT, OTHER),)
+        roster = tuple(peer for peer in record.roster if peer != gone)
+        validators = policy.validators(record.draw_beacon, roster, 1)
+        changes = {"draws": rest, "departures": departures, "roster": roster}
+        changed = replace(record, secret_beacon=NOTHING, validators=validators, **changes)
+        return decision._replace(record=changed)
+
+    with refuse("draws", "peer 1 is removed unchecked"):
+        play(Ledger(setting_of(told), policy), told, doctor)
 
 
 def test_a_void_attempt_that_costs_nobody_anything_is_found(told: Told) -> None:

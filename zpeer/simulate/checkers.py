@@ -10,22 +10,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from zpeer import events as ev
 from zpeer.faults import FaultKind, is_ban
-from zpeer.parts import Layout
 from zpeer.record import Outcome, Record
-from zpeer.simulate.truth import CHECKED_SETS, Attempt, Deed, Truth
 from zpeer.simulate.verdicts import Idle, ViolationError
 
 if TYPE_CHECKING:
-    from zpeer.core.state import Base
     from zpeer.effects import Stop
-    from zpeer.events import Event
     from zpeer.ids import Digest, PeerId
     from zpeer.record import Departure, Draw
     from zpeer.simulate.host import Host
     from zpeer.simulate.verdicts import Decision, Setting
-    from zpeer.wire import WireLimits
 
 FINISHED, BANNED, REMOVED, STOPPED = 0, 3, 4, 5
 LEAST_PEERS = 3
@@ -194,116 +188,3 @@ class Voids(Idle):
         pardoned = self._setting.pardons.any_granted(before.head)
         if not (record.departures or charged or accused or pardoned):
             raise ViolationError("void for free", f"record {decision.height} cost nobody anything")
-
-
-class Punishment(Idle):
-    """Every deed that a kept peer saw is punished in time."""
-
-    def __init__(self, setting: Setting, limits: WireLimits) -> None:
-        self._setting = setting
-        self._limits = limits
-        self._eyes: dict[PeerId, Eyes] = {}
-
-    def saw(self, host: Host, before: Base, event: Event, now: float) -> None:  # noqa: ARG002 - the interface
-        """Look at it."""
-        eyes = self._eyes.get(host.me)
-        if eyes is None:
-            eyes = self._eyes[host.me] = Eyes(self._setting, self._limits, host.me)
-        eyes.see(before, event)
-
-    def decided(self, decision: Decision) -> None:
-        """See who has left."""
-        eyes = self._eyes.get(decision.host.me)
-        if eyes is not None and decision.host.me not in self._setting.faulty:
-            eyes.close(decision)
-
-
-class Eyes:
-    """What one kept peer has seen and waits to be punished."""
-
-    def __init__(self, setting: Setting, limits: WireLimits, me: PeerId) -> None:
-        self._setting = setting
-        self._limits = limits
-        self._truth = Truth(setting.byzantine, me)
-        self._me = me
-        self._attempt: Attempt | None = None
-        self._open: dict[Deed, int] = {}
-        """By records with a CHECK set that may still pass."""
-        self._early: dict[tuple[str, PeerId], Event] = {}
-        """What came for a head that was not known: of each kind the last one of a sender."""
-
-    def see(self, base: Base, event: Event) -> None:
-        """An event of the attempt that `base` started."""
-        attempt = self._attempt
-        if attempt is None or attempt.base.head != base.head:
-            genesis = self._setting.genesis
-            layout = Layout(genesis.dimension, genesis.block, len(base.workers))
-            attempt = self._attempt = Attempt(base, self._me, layout, self._limits)
-            early, self._early = self._early, {}
-            for kept in early.values():
-                self._look(attempt, kept)
-        if get_head(event) not in (None, base.head):
-            self._keep(event)
-        self._look(attempt, event)
-
-    def _keep(self, event: Event) -> None:
-        """Perhaps its head comes next."""
-        match event:
-            case ev.MessageReceived(signed=signed):
-                self._early[signed.stage.name, signed.sender] = event
-            case ev.PartArrived(sender=sender) | ev.ResultArrived(sender=sender):
-                self._early[type(event).__name__, sender] = event
-            case _:
-                pass
-
-    def _look(self, attempt: Attempt, event: Event) -> None:
-        for deed in self._truth.see(attempt, event):
-            self._open[deed] = 2
-
-    def close(self, decision: Decision) -> None:
-        """A record: some are punished by it, some no longer need be, and for some it was the
-        last."""
-        record, head = decision.record, decision.before.head
-        has_checks = len(record.sets) == CHECKED_SETS
-        gone = {departure.peer: departure.fault for departure in record.departures}
-        for deed, left in list(self._open.items()):
-            fresh = deed.head == head
-            fault = gone.get(deed.culprit)
-            if fresh and fault is not None and self._must_be_ban(deed) and not is_ban(fault):
-                self._complain(deed, decision)
-            spared = self._setting.pardons.is_granted(head, deed.culprit)
-            if spared or deed.culprit in gone or deed.culprit not in record.roster:
-                del self._open[deed]
-            elif has_checks and left == 1:
-                self._complain(deed, decision)
-            elif has_checks:
-                self._open[deed] = left - 1
-            elif fresh and not deed.survives:
-                del self._open[deed]
-            elif fresh and not deed.matter:
-                self._open[deed] = 1
-
-    def _must_be_ban(self, deed: Deed) -> bool:
-        """Two bodies seen in time stand in a view or a CHECK, and so outweigh a removal; a view has
-        room for one such proof."""
-        kind = FaultKind.EQUIVOCATION
-        others = sum(each.fault is kind and each.head == deed.head for each in self._open) - 1
-        return deed.fault is kind and not deed.late and not others
-
-    def _complain(self, deed: Deed, decision: Decision) -> None:
-        who, me = self._setting.name(deed.culprit), self._setting.name(self._me)
-        what = f"{deed.fault.name} of {who}, seen by {me} in the attempt on {deed.head.hex()[:8]}"
-        raise ViolationError(
-            "unpunished", f"{what}, is not punished as such in record {decision.height}"
-        )
-
-
-def get_head(event: Event) -> Digest | None:
-    """The attempt that a message or a tensor is for."""
-    match event:
-        case ev.MessageReceived(signed=signed):
-            return signed.head
-        case ev.PartArrived(head=head) | ev.ResultArrived(head=head):
-            return head
-        case _:
-            return None

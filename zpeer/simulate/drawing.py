@@ -39,7 +39,8 @@ if TYPE_CHECKING:
 
 PEER_STEPS = 210
 PEERS = ((3, 2), (4, 4), (5, 12), (6, 10), (7, 12), (8, 6), (9, 5))
-DIMENSIONS = ((5, 1), (24, 4), (48, 8), (96, 3), (256, 1))
+DIMENSIONS = ((5, 1), (24, 3), (96, 4), (600, 6))
+"""Parts of a few numbers, or of a hundred: only in those can a liar cover what it shifts."""
 PATIENCE = 6.0
 SLOW_STAGES = (Stage.VIEW, Stage.CLOSED, Stage.DECIDED)
 STAGES = tuple((stage.name, 1 + 3 * (stage in STEP_STAGES)) for stage in STEP_STAGES + SLOW_STAGES)
@@ -68,6 +69,7 @@ def draw_plan(seed: int, plugins: Plugins) -> Plan:
         work=work,
         charges_max=sizes.between(1, 3),
         charge_lifetime=sizes.pick((3, 10, 1000)),
+        typical=sizes.pick((1.0, 1.0, 3.0)),
         typical_window=sizes.pick((1, 5, 50)),
         optimizer_digest_every=sizes.pick((1, 3, 10)),
         network=draw_network(network, work),

@@ -69,7 +69,7 @@ def make_ingredients(plan: Plan, keys: Keys, task: Quadratic) -> Ingredients:
         steps=plan.steps,
         validators=plan.validators,
         parameters=digest_bytes(to_bytes(start)),
-        typical_norm=TYPICAL_NORM,
+        typical_norm=plan.typical * TYPICAL_NORM,
         delta_multiple=4.0,
         typical_window=plan.typical_window,
         directions=plan.directions,

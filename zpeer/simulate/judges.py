@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING
 from zpeer.core.base import make_first_base, make_next_base
 from zpeer.effects import Decide, Stop
 from zpeer.simulate.bounds import Memory, Progress, TrafficPerAttempt
-from zpeer.simulate.checkers import Agreement, Draws, Fairness, Punishment, Voids
+from zpeer.simulate.checkers import Agreement, Draws, Fairness, Voids
+from zpeer.simulate.ledger import Ledger
+from zpeer.simulate.matters import Matters
+from zpeer.simulate.punishment import Punishment
 from zpeer.simulate.verdicts import Decision, Setting
 
 if TYPE_CHECKING:
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
     from zpeer.core.state import Base
     from zpeer.effects import Effect
     from zpeer.events import Event
+    from zpeer.gradients import Gradients
     from zpeer.ids import Digest, PeerId
     from zpeer.record import Record
     from zpeer.simulate.host import Host
@@ -25,7 +29,7 @@ if TYPE_CHECKING:
 class Judges:
     """Tells every checker what concerns it. `shared` is what all peers of the run have alike."""
 
-    def __init__(self, setting: Setting, shared: Ingredients) -> None:
+    def __init__(self, setting: Setting, shared: Ingredients, gradients: Gradients) -> None:
         self.setting = setting
         self._shared = shared
         first = make_first_base(shared.genesis, shared.aggregator)
@@ -35,18 +39,21 @@ class Judges:
         self._heights: dict[PeerId, int] = {}
         self._done: set[PeerId] = set()
         self.progress = Progress(setting)
-        punishment = Punishment(setting, shared.limits)
+        punishment = Punishment(setting, shared.limits, gradients, shared.aggregator.weight)
+        matters = Matters(setting, shared.limits)
         self._checkers: tuple[Checker, ...] = (
             Agreement(setting),
             Fairness(setting),
             Draws(setting),
             Voids(setting),
+            Ledger(setting, shared.policy),
             punishment,
+            matters,
             self.progress,
             Memory(setting),
             TrafficPerAttempt(setting),
         )
-        self._curious: tuple[Checker, ...] = (punishment,) if setting.byzantine else ()
+        self._curious: tuple[Checker, ...] = (punishment, matters) if setting.byzantine else ()
         """Those that look at events, of which there are many."""
         self.met: Counter[str] = Counter()
         """What the run came to, by name: outcomes of attempts, and why peers left."""

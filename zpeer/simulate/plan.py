@@ -181,6 +181,8 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     work: float = 0.0
     charges_max: int = 3
     charge_lifetime: int = 1000
+    typical: float = 1.0
+    """First typical norm of the run, in those that residuals have."""
     typical_window: int = 50
     optimizer_digest_every: int = 10
     network: Network = Network()

@@ -120,7 +120,7 @@ class Run:
             byzantine,
             self._pardons,
         )
-        self.judges = Judges(setting, self.universe.shared)
+        self.judges = Judges(setting, self.universe.shared, self.universe.numerics.gradients)
         self._limit = EVENTS_EACH * len(keys) ** 2 * (plan.steps + ATTEMPTS_MORE)
         self._until = inf
 

@@ -9,7 +9,7 @@ the call was charged.
 
 from __future__ import annotations
 
-from math import isfinite
+from math import fsum, isfinite
 from typing import TYPE_CHECKING, NamedTuple
 
 from zpeer import events as ev
@@ -34,6 +34,8 @@ UNIT = 2.0**-24
 FAR = 100.0
 """Units of rounding: further off than this is a lie that its part's owner must report."""
 FLOOR = 2.0**-120
+SUM_PULL, SUM_ROUNDING = 96.0, 32.0
+"""Numerics, *The sum check*; a sum that fails here is twice as far off."""
 CHECKED_SETS = 5
 """Stage sets in a record that ended in CHECK."""
 
@@ -49,6 +51,8 @@ class Deed(NamedTuple):
     """Whether a call that makes the attempt void leaves it to be punished."""
     matter: bool
     """Whether only an accusation can bring it."""
+    records: int = 2
+    """Records with a CHECK set by which it is punished."""
     late: bool = False
     """Whether who saw it had signed its VIEW or CHECK of the attempt already."""
 
@@ -65,9 +69,14 @@ class Attempt:
         self.parts: dict[PeerId, ev.PartArrived] = {}
         self.results: dict[PeerId, ev.ResultArrived] = {}
         self.column: tuple[Scalars, ...] = ()
+        self.result_norms: tuple[float, ...] = ()
         self.deeds: dict[tuple[PeerId, FaultKind], Deed] = {}
         self.is_late = False
         """Whether my VIEW or CHECK is signed."""
+
+    def is_doubtful(self, peer: PeerId) -> bool:
+        """Whether it told more than one story."""
+        return (peer, FaultKind.EQUIVOCATION) in self.deeds
 
     def said(self, stage: Stage, peer: PeerId) -> Message | None:
         """What a peer said first, if it decodes."""
@@ -83,8 +92,14 @@ class Attempt:
 class Truth:
     """One honest peer's eyes. What the `suspects` say is looked at: others do nothing wrong."""
 
-    def __init__(self, suspects: frozenset[PeerId], me: PeerId) -> None:
+    def __init__(
+        self,
+        suspects: frozenset[PeerId],
+        weight: Callable[[float, float], float],
+        me: PeerId,
+    ) -> None:
         self._suspects = suspects
+        self._weight = weight
         self._me = me
 
     def see(self, attempt: Attempt, event: Event) -> Iterator[Deed]:
@@ -109,10 +124,11 @@ class Truth:
                 attempt.results.setdefault(sender, event)
                 yield from judge_result(attempt, sender)
             case ev.Projected(head=head, column=column) if head == attempt.base.head:
-                attempt.column = column
+                attempt.column, attempt.result_norms = column, event.result_norms
                 for worker in attempt.base.workers:
                     if worker in self._suspects:
                         yield from judge_projection(attempt, worker)
+                yield from self._judge_parts(attempt)
             case _:
                 pass
 
@@ -124,6 +140,8 @@ class Truth:
         if signed.head != head or stage not in STEP_STAGES or peer not in attempt.base.roster:
             return
         first = attempt.bodies.setdefault((stage, peer), signed)
+        if stage is Stage.PROJECTIONS:
+            yield from self._judge_parts(attempt)
         if peer not in self._suspects:
             return
         if first is not signed:
@@ -134,6 +152,16 @@ class Truth:
             yield Deed(FaultKind.INVALID_BODY, peer, head, survives, matter=False)
         else:
             yield from JUDGES[stage](attempt, peer)
+
+    def _judge_parts(self, attempt: Attempt) -> Iterator[Deed]:
+        """Once everybody's PROJECTIONS are here: the parts of suspects."""
+        workers = attempt.base.workers
+        said = sum((Stage.PROJECTIONS, worker) in attempt.bodies for worker in workers)
+        if not attempt.result_norms or said < len(workers):
+            return
+        for part, owner in enumerate(workers):
+            if owner in self._suspects:
+                yield from judge_averaging(attempt, part, self._weight)
 
     def _minds(self, attempt: Attempt, head: Digest, sender: PeerId) -> bool:
         return head == attempt.base.head and sender in self._suspects
@@ -254,3 +282,24 @@ def is_far(said: Projections, part: int, found: Scalars, radius: float) -> bool:
     ]
     gaps.append(abs(said.norms[part] - found.norm) / (UNIT * found.norm + FLOOR))
     return any(not gap <= FAR for gap in gaps)
+
+
+def judge_averaging(
+    attempt: Attempt, part: int, weight: Callable[[float, float], float]
+) -> Iterator[Deed]:
+    """Whether the projections of a part fail to sum to zero, or most norms are beyond the limit."""
+    base = attempt.base
+    said = [attempt.said(Stage.PROJECTIONS, worker) for worker in base.workers]
+    rows = [each for each in said if isinstance(each, Projections) and part < len(each.norms)]
+    if len(rows) < len(base.workers):
+        return
+    owner, norms = base.workers[part], [row.norms[part] for row in rows]
+    weights = [weight(norm, base.radii[part]) for norm in norms]
+    pulls = fsum(each * norm for each, norm in zip(weights, norms, strict=True))
+    slack = SUM_ROUNDING * fsum(weights) * attempt.result_norms[part]
+    limit = 2 * UNIT * (SUM_PULL * pulls + slack) + 2 * SUM_PULL * FLOOR * len(rows)
+    sums = [fsum(values) for values in zip(*(row.projections[part] for row in rows), strict=False)]
+    if any(abs(each) > limit for each in sums):
+        yield Deed(FaultKind.WRONG_SUM, owner, base.head, survives=False, matter=True)
+    elif 2 * sum(norm > base.delta_max[part] for norm in norms) > len(rows):
+        yield Deed(FaultKind.WRONG_AVERAGE, owner, base.head, survives=False, matter=True)

@@ -70,7 +70,7 @@ class Universe:
         self._record = record
         self._verify = Remembered(self.keys.signatures.verify, SIGNATURES_REMEMBERED)
         self._decode = lru_cache(maxsize=DECODED_REMEMBERED)(self.shared.decode)
-        self._numerics = Numerics(
+        self.numerics = Numerics(
             task,
             Gradients(task, GRADIENTS_EACH * len(plan.members)),
             Measures(self.shared.aggregator.weight),
@@ -116,7 +116,7 @@ class Universe:
         made = assemble(
             self.shared,
             own,
-            self._numerics,
+            self.numerics,
             network=host,
             submit=host.submit,
             opener=lambda frame: frame if isinstance(frame, bytes) else None,
