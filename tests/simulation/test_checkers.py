@@ -16,10 +16,11 @@ from zpeer.ids import NOTHING, digest
 from zpeer.record import Charge, Departure, Draw, Outcome
 from zpeer.signed import Stage
 from zpeer.simulate.bounds import Memory, Progress, TrafficPerAttempt, longest_attempt
-from zpeer.simulate.checkers import Agreement, Draws, Fairness, Punishment, Voids
+from zpeer.simulate.checkers import Agreement, Draws, Fairness, Voids
 from zpeer.simulate.ledger import Ledger
 from zpeer.simulate.pardon import Pardons
 from zpeer.simulate.plan import Crash, Moment, Twins, change_plan
+from zpeer.simulate.punishment import Punishment
 from zpeer.simulate.verdicts import Checker, Decision, Setting, ViolationError
 
 if TYPE_CHECKING:
@@ -94,8 +95,7 @@ def test_the_true_story_passes_all_checkers(told: Told) -> None:
     setting = setting_of(told)
     for checker in (Agreement(setting), Fairness(setting), Draws(setting), Voids(setting)):
         play(checker, told)
-    limits = told.run.universe.shared.limits
-    play(Punishment(setting, limits), told)
+    play(watch(told, setting), told)
     play(Memory(setting), told, store=100, state=100)
     play(TrafficPerAttempt(setting), told, sent=100)
     assert len(told.story.decisions) > 20
@@ -265,9 +265,17 @@ def test_a_void_attempt_that_costs_nobody_anything_is_found(told: Told) -> None:
 # --- deeds ----------------------------------------------------------------------------------------
 
 
+def watch(told: Told, setting: Setting) -> Punishment:
+    """The checker of deeds, for the run."""
+    universe = told.run.universe
+    shared = universe.shared
+    gradients, weight = universe.numerics.gradients, shared.aggregator.weight
+    return Punishment(setting, shared.limits, gradients, weight)
+
+
 def hear(told: Told, signed: Signed, me: PeerId) -> Punishment:
     """A checker that has seen a run's first attempt and a word more."""
-    checker = Punishment(setting_of(told, byzantine=[4]), told.run.universe.shared.limits)
+    checker = watch(told, setting_of(told, byzantine=[4]))
     first = told.story.events[0][1]
     host = next(d.host for d in told.story.decisions if d.host.me == me)
     for peer, before, event in told.story.events:
