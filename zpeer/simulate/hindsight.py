@@ -57,14 +57,18 @@ class Hindsight:
                 pass
 
     def _compare(self, attempt: Attempt, event: ev.Recomputed) -> Iterator[Deed]:
-        """What the gradient is, against what its worker committed to."""
+        """What the gradient is, against what its worker committed to.
+
+        When a call made the attempt void, its draws stay open and perhaps another validator's: who
+        is to look at the gradient again is told of it again.
+        """
         past = self._past.get(event.head)
         commit = past.said(Stage.COMMIT, event.target) if past else None
         if past is None or not isinstance(commit, Commit) or past.is_doubtful(event.target):
             return
         if commit.parts != event.digests:
             fault = FaultKind.WRONG_GRADIENT
-            yield Deed(fault, event.target, attempt.base.head, survives=True, matter=True)
+            yield Deed(fault, event.target, attempt.base.head, survives=False, matter=True)
 
     def _check(self, host: Host, attempt: Attempt, sender: PeerId) -> Iterator[Deed]:
         """Reports on me, and accusations of who is honest."""
