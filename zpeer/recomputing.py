@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from zpeer.case import Unproven, require
 from zpeer.core.bodies import find_problem
 from zpeer.core.faulty import make_shape
-from zpeer.core.judge import get_commits
 from zpeer.core.mprng import compute_batch_seed
+from zpeer.core.published import get_commits
 from zpeer.core.thresholds import BLAME_UPHELD, UPHELD, distance
 from zpeer.core.verify import get_result, get_stated
 from zpeer.events import Scalars

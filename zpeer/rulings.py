@@ -11,7 +11,7 @@ import numpy as np
 
 from zpeer.case import Unproven, require
 from zpeer.core.adjudicate import SHIELDS
-from zpeer.core.judge import get_commits
+from zpeer.core.published import get_commits
 from zpeer.core.thresholds import compute_sum_tolerance, sum_fails
 from zpeer.core.verify import get_stated
 from zpeer.messages import Aggregated, Check, Commit

@@ -95,13 +95,13 @@ from its minibatch. It reports H(v || g), so "fine" cannot be said without the w
 computes the same and accuses a validator whose report does not follow.
 
 *Accusations* become *matters* in the record (`adjudicate.py`); the next CHECK carries everybody's
-finding on each (`judge.py`): from published bytes, or by computing the gradient again. More than
-half of the roster guilty: the accused is banned. More than half innocent: the accuser is.
+finding on each (`judge.py`): from bytes (`published.py`), or by computing the gradient again. More
+than half of the roster guilty: the accused is banned. More than half innocent: the accuser is.
 Neither, three records long: the accusation falls and its accuser is removed. Of several matters
-between the same two peers the first is judged and the clock of the others stands; whose
-accusation proved false or fell is heard no more, except for a shield. (The design text has one
-queue against each accused: colluders hid an accomplice in it.) A ban makes what else stands
-against its peer moot.
+between the same two peers the first is judged and the clock of the others stands; whose accusation
+proved false or fell is heard no more, except for a shield. (The design text has one queue against
+each accused: colluders hid an accomplice in it.) A ban makes what else stands against its peer
+moot.
 
 *A failed sum* bans the part's owner at once, unless its CHECK accuses somebody over that part: a
 *shield*. Upheld or moot it clears the owner; innocent or fallen it bans it.

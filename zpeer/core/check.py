@@ -20,10 +20,10 @@ from zpeer.core.judge import (
     measure_distance,
     note_expected_reports,
     plan_recomputations,
-    request_blobs,
     request_judgements,
 )
 from zpeer.core.mprng import compute_secret_beacon, compute_share
+from zpeer.core.published import request_blobs
 from zpeer.core.reveal import get_share
 from zpeer.core.thresholds import ACCUSED, BLAMED, distance
 from zpeer.core.timing import note_duration

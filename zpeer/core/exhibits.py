@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from zpeer.core.judge import get_commits, is_recomputed
+from zpeer.core.published import get_commits, is_recomputed
 from zpeer.core.verdict import decode_record
 from zpeer.core.verify import get_result
 from zpeer.faults import FaultKind

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, assert_never
 import msgspec
 
 from zpeer import events
-from zpeer.core import due, early, judge, receive, step
+from zpeer.core import due, early, published, receive, step
 from zpeer.core.asking import on_set_requested
 from zpeer.core.context import Context, encode
 from zpeer.core.state import Arrival, State
@@ -154,9 +154,9 @@ def dispatch(context: Context, event: Event) -> None:  # noqa: C901, PLR0912, PL
         case events.ResultArrived(head=head, sender=sender):
             early.take_arrival(context, head, sender, early.KIND_RESULT, arrival_of(event))
         case events.BlobArrived():
-            judge.on_blob(context, event.digest, arrival_of(event))
+            published.on_blob(context, event.digest, arrival_of(event))
         case events.BlobRequested():
-            judge.on_blob_requested(context, event)
+            published.on_blob_requested(context, event)
         case events.SecretDrawn():
             if event.head == attempt.base.head:
                 attempt.secret = event.secret

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from zpeer.core.convict import find_fault
 from zpeer.core.early import HEADS_REMEMBERED
-from zpeer.core.judge import find_needed_blobs
+from zpeer.core.published import find_needed_blobs
 from zpeer.effects import Release
 
 if TYPE_CHECKING:

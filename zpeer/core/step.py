@@ -24,8 +24,9 @@ from zpeer.core.asking import ask_about_echoes
 from zpeer.core.base import make_first_base, make_next_base
 from zpeer.core.broadcast import compute_set_digest, is_complete
 from zpeer.core.due import on_timer, set_timer
-from zpeer.core.judge import publish_averages, request_recomputations
+from zpeer.core.judge import request_recomputations
 from zpeer.core.proofs import write_bans
+from zpeer.core.published import publish_averages
 from zpeer.core.receive import take_early
 from zpeer.core.resolve import (
     ask_for_outcome,
