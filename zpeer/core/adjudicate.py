@@ -16,7 +16,7 @@ from zpeer.core.claims import charge, find_contentious, find_eliminated, find_ov
 from zpeer.core.convict import find_fault, get_culprit, get_head
 from zpeer.core.faulty import get_valid
 from zpeer.core.limits import lower_median
-from zpeer.core.verify import get_stated
+from zpeer.core.verify import get_stated, is_beyond
 from zpeer.faults import FaultKind, is_ban
 from zpeer.ids import NOTHING, PeerId
 from zpeer.messages import Accusation, Check, Guilt
@@ -205,16 +205,26 @@ def apply_finding(judgement: Judgement, matter: Matter, place: int) -> None:
     guilty = sum(finding.guilt is Guilt.GUILTY for finding in findings)
     innocent = sum(finding.guilt is Guilt.INNOCENT for finding in findings)
     lacking = [peer for finding in findings for peer in finding.lacking]
-    if 2 * guilty > n:
+    if decides(guilty, n):
         uphold(judgement, matter)
-    elif 2 * innocent > n:
+    elif decides(innocent, n):
         reject(judgement, matter)
     elif matter.accusation.fault is FaultKind.WRONG_AVERAGE:
         remove_unpublished(judgement, matter, lacking)
-    elif matter.age + 1 >= AGE_MAX:
+    elif is_old(matter):
         fall(judgement, matter)
     else:
         judgement.matters.append(older(matter))
+
+
+def decides(voices: int, roster: int) -> bool:
+    """Whether so many equal findings decide a matter."""
+    return 2 * voices > roster
+
+
+def is_old(matter: Matter) -> bool:
+    """Whether a matter that is not decided now falls."""
+    return matter.age + 1 >= AGE_MAX
 
 
 def older(matter: Matter) -> Matter:
@@ -235,8 +245,13 @@ def uphold(judgement: Judgement, matter: Matter) -> None:
         )
     )
     if accusation.fault is FaultKind.WRONG_REPORT:
-        past = judgement.context.state.past[accusation.attempt]
-        judgement.reopen(accusation.about, past)
+        reopen_reported(judgement, accusation)
+
+
+def reopen_reported(judgement: Judgement, accusation: Accusation) -> None:
+    """The draw whose report fell is open again."""
+    past = judgement.context.state.past[accusation.attempt]
+    judgement.reopen(accusation.about, past)
 
 
 def reject(judgement: Judgement, matter: Matter) -> None:
@@ -257,8 +272,13 @@ def fall(judgement: Judgement, matter: Matter) -> None:
     """Evidence that did not reach most costs its accuser the place; if it was a shield, the
     name."""
     judgement.disbelieved.add(matter.accuser)
-    fault = FaultKind.WRONG_SUM if matter.shields else FaultKind.ACCUSATION_FELL
+    fault = get_fault_of_fall(matter)
     judgement.depart(Departure(matter.accuser, fault, matter.made, part=matter.accusation.part))
+
+
+def get_fault_of_fall(matter: Matter) -> FaultKind:
+    """What an accusation costs that falls: the place; if it excused a failed sum, the name."""
+    return FaultKind.WRONG_SUM if matter.shields else FaultKind.ACCUSATION_FELL
 
 
 def loosen_norms(judgement: Judgement, accusation: Accusation) -> None:
@@ -272,10 +292,16 @@ def loosen_norms(judgement: Judgement, accusation: Accusation) -> None:
     }
     for worker, norm in norms.items():
         here = worker in judgement.base.roster  # else it is banned, or drawn since its removal
-        if here and not norm <= past.base.delta_max[part]:
+        if here and is_beyond(norm, past.base.delta_max[part]):
             judgement.reopen(worker, past)
     root = judgement.context.layout(past).length(part) ** 0.5
-    judgement.delta_floor = max(judgement.delta_floor, 2 * lower_median([*norms.values()]) / root)
+    floor = compute_floor([*norms.values()], root)
+    judgement.delta_floor = max(judgement.delta_floor, floor)
+
+
+def compute_floor(norms: Sequence[float], root: float) -> float:
+    """Twice the median norm: what the limit is at least for the rest of the step."""
+    return 2 * lower_median(norms) / root
 
 
 def remove_unpublished(judgement: Judgement, matter: Matter, lacking: list[PeerId]) -> None:
@@ -283,7 +309,7 @@ def remove_unpublished(judgement: Judgement, matter: Matter, lacking: list[PeerI
     with it."""
     accusation = matter.accusation
     n = len(judgement.base.roster)
-    missing = [peer for peer in dict.fromkeys(lacking) if 2 * lacking.count(peer) > n]
+    missing = [peer for peer in dict.fromkeys(lacking) if decides(lacking.count(peer), n)]
     if not missing:
         judgement.matters.append(older(matter))
     for peer in dict.fromkeys([*missing, accusation.accused] if missing else []):
@@ -337,12 +363,13 @@ def drop_moot(judgement: Judgement) -> None:
 
     A shield stays: it is what its accuser's failed sum waits for.
     """
-    judgement.matters = [
-        matter
-        for matter in judgement.matters
-        if not judgement.is_banned(matter.accusation.accused)
-        and (matter.shields or matter.accuser not in judgement.disbelieved)
-    ]
+    judgement.matters = [matter for matter in judgement.matters if not is_moot(judgement, matter)]
+
+
+def is_moot(judgement: Judgement, matter: Matter) -> bool:
+    """Whether nothing follows from a matter any more."""
+    is_heard = matter.shields or matter.accuser not in judgement.disbelieved
+    return judgement.is_banned(matter.accusation.accused) or not is_heard
 
 
 def open_draws_of_removed(judgement: Judgement) -> None:

@@ -17,6 +17,7 @@ from zpeer.signed import Stage
 
 if TYPE_CHECKING:
     from zpeer.core.context import Context
+    from zpeer.core.state import Arrival
     from zpeer.ids import PeerId
     from zpeer.messages import Message
 
@@ -39,9 +40,14 @@ def find_missing_parts(context: Context) -> list[PeerId]:
         if worker != context.me
         and (
             worker not in attempt.parts
-            or attempt.parts[worker].digest != get_committed(context, worker, part)
+            or not is_committed(context, worker, attempt.parts[worker], part)
         )
     ]
+
+
+def is_committed(context: Context, worker: PeerId, arrival: Arrival, part: int) -> bool:
+    """Whether a PART is what its worker committed to: only that is used, and held against it."""
+    return arrival.digest == get_committed(context, worker, part)
 
 
 def find_unusable_parts(context: Context) -> list[PeerId]:
@@ -51,9 +57,13 @@ def find_unusable_parts(context: Context) -> list[PeerId]:
     return [
         worker
         for worker in attempt.base.workers
-        if worker in attempt.parts
-        and not (attempt.parts[worker].finite and attempt.parts[worker].size_bytes == size)
+        if worker in attempt.parts and not is_sound(attempt.parts[worker], size)
     ]
+
+
+def is_sound(arrival: Arrival, size: int) -> bool:
+    """Whether bytes are finite numbers, as many as belong there."""
+    return arrival.finite and arrival.size_bytes == size
 
 
 def get_rows(context: Context) -> tuple[PeerId | None, ...]:

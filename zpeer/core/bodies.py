@@ -17,11 +17,11 @@ from zpeer.messages import Aggregated, Check, Commit, Guilt, Message, Projection
 from zpeer.signed import STEP_STAGES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from zpeer.core.state import Base
     from zpeer.ids import Digest, PeerId
-    from zpeer.messages import Accusation
+    from zpeer.messages import Accusation, Report
     from zpeer.record import Matter
 
 FLOAT32_MAX = 3.4028234663852886e38
@@ -118,14 +118,29 @@ def problem_of_row(row: tuple[float, ...], norm: float, part: int, shape: Shape)
     known = shape.direction_norms[part] if shape.direction_norms else ()
     bounds = [SLACK * bound * pull for bound in known] or [inf] * len(row)
     for value, bound in zip(row, bounds, strict=True):
-        if not isfinite(value) or not abs(value) <= bound:
+        if is_impossible(value, bound):
             return f"projection {value} is impossible for norm {norm}"
     return ""
+
+
+def is_impossible(value: float, bound: float) -> bool:
+    """Whether a projection is no number, or longer than what it is a projection of."""
+    return not isfinite(value) or not abs(value) <= bound
 
 
 def problem_of_check(message: Check, sender: PeerId, shape: Shape) -> str:
     """Findings on just the judged matters, reports on just the duties, and accusations the sender
     may make."""
+    return (
+        problem_of_findings(message, shape)
+        or problem_of_reports(message, sender, shape)
+        or problem_of_durations(message)
+        or problem_of_accusations(message, sender, shape)
+    )
+
+
+def problem_of_findings(message: Check, shape: Shape) -> str:
+    """One on each judged matter, in order, and none that contradicts itself."""
     judged = judged_matters(shape.base.matters)
     if tuple(finding.matter for finding in message.findings) != tuple(m.name for m in judged):
         return "its findings are not those on the open matters"
@@ -133,37 +148,52 @@ def problem_of_check(message: Check, sender: PeerId, shape: Shape) -> str:
         return "a finding lacks bytes and decides all the same"
     if any(len(set(f.lacking)) < len(f.lacking) for f in message.findings):
         return "a finding names a peer twice"
+    return ""
+
+
+def problem_of_reports(message: Check, sender: PeerId, shape: Shape) -> str:
+    """One on each of the sender's draws, in order; "does not follow" comes with an accusation."""
     duty = shape.base.duty_of(sender)
     if [(r.target, r.attempt) for r in message.reports] != [(d.target, d.attempt) for d in duty]:
         return "its reports are not those on its draws"
+    if any(contradicts(report, message.accusations) for report in message.reports):
+        return "a report and its accusation disagree"
+    return ""
+
+
+def contradicts(report: Report, accusations: Iterable[Accusation]) -> bool:
+    """Whether a report says the one and its accusation, or the lack of one, the other."""
+    accused = any(
+        a.fault in (FaultKind.WRONG_GRADIENT, FaultKind.WRONG_PROJECTION)
+        and (a.accused, a.attempt) == (report.target, report.attempt)
+        for a in accusations
+    )
+    return accused == report.follows
+
+
+def problem_of_durations(message: Check) -> str:
+    """A time for every stage."""
     seconds = message.durations
     if len(seconds) != len(STEP_STAGES) or not all(0 <= each <= SECONDS_MAX for each in seconds):
         return "its durations are not those of the stages"
-    return problem_of_accusations(message, sender, shape)
+    return ""
 
 
 def problem_of_accusations(message: Check, sender: PeerId, shape: Shape) -> str:
-    """Each once, each by who may make it; a report of "does not follow" comes with an
-    accusation.
-
-    Once a deed: else one peer could queue up matters without end against an accomplice, and what
-    stands behind them would wait.
-    """
-    deeds = {(a.fault, a.accused, a.attempt, a.about) for a in message.accusations}
-    if len(deeds) < len(message.accusations):
+    """Each once, each by who may make it."""
+    if repeats_itself(message):
         return "makes an accusation twice"
     for accusation in message.accusations:
         if not may_accuse(accusation, sender, shape):
             return f"makes an accusation ({accusation.fault.name}) that is not its to make"
-    for report in message.reports:
-        accused = any(
-            a.fault in (FaultKind.WRONG_GRADIENT, FaultKind.WRONG_PROJECTION)
-            and (a.accused, a.attempt) == (report.target, report.attempt)
-            for a in message.accusations
-        )
-        if accused == report.follows:
-            return "a report and its accusation disagree"
     return ""
+
+
+def repeats_itself(message: Check) -> bool:
+    """Whether there is more than one accusation of a deed: so one peer could queue up matters
+    without end against an accomplice, and what stands behind them would wait."""
+    deeds = {(a.fault, a.accused, a.attempt, a.about) for a in message.accusations}
+    return len(deeds) < len(message.accusations)
 
 
 def may_accuse(accusation: Accusation, sender: PeerId, shape: Shape) -> bool:
@@ -179,9 +209,7 @@ def may_accuse(accusation: Accusation, sender: PeerId, shape: Shape) -> bool:
         case FaultKind.WRONG_GRADIENT | FaultKind.CONCEALED_PROJECTION:
             return is_validators(accusation, sender, shape)
         case FaultKind.WRONG_REPORT:
-            key = (accusation.accused, sender, accusation.attempt, accusation.evidence)
-            names_me = (accusation.about, accusation.part) == (sender, -1)
-            return names_me and key in shape.reports
+            return is_targets(accusation, sender, shape)
         case _:
             return False
 
@@ -210,6 +238,13 @@ def is_validators(accusation: Accusation, sender: PeerId, shape: Shape) -> bool:
         and (draw.counted and accusation.part >= 0 if about_a_part else accusation.part == -1)
         for draw in shape.base.duty_of(sender)
     )
+
+
+def is_targets(accusation: Accusation, sender: PeerId, shape: Shape) -> bool:
+    """About a report on the accuser that stands in the last CHECK set."""
+    key = (accusation.accused, sender, accusation.attempt, accusation.evidence)
+    names_me = (accusation.about, accusation.part) == (sender, -1)
+    return names_me and key in shape.reports
 
 
 def judged_matters(matters: tuple[Matter, ...]) -> tuple[Matter, ...]:

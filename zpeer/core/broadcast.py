@@ -39,9 +39,14 @@ def put(context: Context, attempt: Attempt, signed: Signed) -> Equivocation | No
     held = slots.setdefault(signed.sender, signed)
     if held.body == signed.body:
         return None
-    if says_mine(context, attempt, signed):
+    if takes_slot(context, attempt, signed):
         slots[signed.sender] = signed
     return Equivocation(held.statement, signed.statement)
+
+
+def takes_slot(context: Context, attempt: Attempt, signed: Signed) -> bool:
+    """Whether a second body is kept instead of the first."""
+    return says_mine(context, attempt, signed)
 
 
 def says_mine(context: Context, attempt: Attempt, signed: Signed) -> bool:

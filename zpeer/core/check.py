@@ -9,34 +9,35 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from zpeer.core.aggregate import find_unusable_parts, get_committed
+from zpeer.core.aggregate import find_unusable_parts, get_committed, is_committed
 from zpeer.core.bodies import judged_matters
 from zpeer.core.call import read_view
 from zpeer.core.faulty import get_reports, get_valid, judge_bodies, note
 from zpeer.core.judge import (
     compute_pull,
     find,
+    follows,
     is_quiet,
     measure_distance,
     note_expected_reports,
     plan_recomputations,
     request_judgements,
 )
-from zpeer.core.mprng import compute_secret_beacon, compute_share
+from zpeer.core.mprng import compute_secret_beacon
 from zpeer.core.published import request_blobs
-from zpeer.core.reveal import get_share
-from zpeer.core.thresholds import ACCUSED, BLAMED, distance
+from zpeer.core.reveal import get_share, opens_share
+from zpeer.core.thresholds import distance, is_accused, is_blamed
 from zpeer.core.timing import note_duration
 from zpeer.core.verify import get_stated
 from zpeer.effects import SendBlob
 from zpeer.faults import FaultKind
-from zpeer.messages import Accusation, Check, Commit, Report
+from zpeer.messages import Accusation, Check, Report
 from zpeer.signed import Stage
 
 if TYPE_CHECKING:
     from zpeer.core.context import Context
-    from zpeer.core.state import Arrival, Attempt
-    from zpeer.ids import PeerId
+    from zpeer.core.state import Attempt
+    from zpeer.ids import Digest, PeerId
     from zpeer.messages import Message
     from zpeer.proofs import Proof
     from zpeer.record import Draw
@@ -104,7 +105,7 @@ class CheckStage:
             share = get_share(context, attempt, peer)
             if not isinstance(check, Check) or share is None:
                 continue
-            if compute_share(attempt.base.place, peer, check.secret) == share:
+            if opens_share(attempt, peer, check.secret, share):
                 secrets.append(check.secret)
             else:
                 note(context, peer, FaultKind.WRONG_SECRET, voids=False)
@@ -179,11 +180,6 @@ def accuse_workers(context: Context) -> tuple[Accusation, ...]:
     )
 
 
-def is_committed(context: Context, worker: PeerId, arrival: Arrival, part: int) -> bool:
-    """Whether what arrived is what the worker committed to: only that can be held against it."""
-    return arrival.digest == get_committed(context, worker, part)
-
-
 def is_misstated(context: Context, worker: PeerId, place: int, part: int) -> bool:
     """Whether the worker's scalars on my part are further from its bytes than two machines
     can be."""
@@ -193,7 +189,7 @@ def is_misstated(context: Context, worker: PeerId, place: int, part: int) -> boo
         return False
     computed = attempt.projected.column[place]
     pull = compute_pull(context, computed.norm, attempt.base.radii[part])
-    return distance(stated[part], computed, pull) > ACCUSED
+    return is_accused(distance(stated[part], computed, pull))
 
 
 def validate(context: Context) -> tuple[tuple[Report, ...], tuple[Accusation, ...]]:
@@ -215,18 +211,22 @@ def accuse_target(context: Context, draw: Draw) -> list[Accusation]:
     past = context.state.past[draw.attempt]
     result = context.attempt.recomputed[draw.attempt + draw.target]
     commit = get_valid(context, past, Stage.COMMIT, draw.target)
-    if not isinstance(commit, Commit) or commit.parts != result.digests:
+    if not follows(commit, result):
         return [Accusation(FaultKind.WRONG_GRADIENT, draw.target, draw.attempt)]
-    if not draw.counted:
-        return []
+    return accuse_statements(context, draw) if draw.counted else []
+
+
+def accuse_statements(context: Context, draw: Draw) -> list[Accusation]:
+    """The target's own scalars against its gradient, and owners that kept quiet about them."""
+    past = context.state.past[draw.attempt]
     far = [
         measure_distance(context, past, draw.target, part) for part in range(len(past.base.workers))
     ]
-    wrong = [part for part, gap in enumerate(far) if gap > ACCUSED][:1]
+    wrong = [part for part, gap in enumerate(far) if is_accused(gap)][:1]
     blamed = [
         (part, owner)
         for part, owner in enumerate(past.base.workers)
-        if far[part] > BLAMED and may_blame(context, owner, draw, part)
+        if is_blamed(far[part]) and may_blame(context, owner, draw, part)
     ]
     return [
         *(
@@ -255,8 +255,8 @@ def accuse_reports(context: Context) -> tuple[Accusation, ...]:
         return ()
     for validator, target, attempt, gradient in sorted(get_reports(context)):
         expected = before.expected_reports.get(attempt + validator)
-        gone = validator not in context.attempt.base.roster
-        if target == context.me and not gone and expected not in (None, gradient):
+        here = validator in context.attempt.base.roster
+        if target == context.me and here and is_report_wrong(expected, gradient):
             accusations.append(
                 Accusation(
                     FaultKind.WRONG_REPORT,
@@ -267,3 +267,8 @@ def accuse_reports(context: Context) -> tuple[Accusation, ...]:
                 )
             )
     return tuple(accusations)
+
+
+def is_report_wrong(expected: Digest | None, gradient: Digest) -> bool:
+    """Whether H(v || g) is not that of my gradient, if I know what it must be."""
+    return expected not in (None, gradient)

@@ -29,16 +29,24 @@ def find_overclaimed(
     claims: Mapping[PeerId, Collection[PeerId]], faulty_max: int
 ) -> dict[PeerId, FaultKind]:
     """Who is claimed by more peers than can be faulty, or claims more than can be."""
+    claimed = dict.fromkeys(find_claimed(claims, faulty_max), FaultKind.CLAIMED_BY_MOST)
+    claiming = dict.fromkeys(find_claiming(claims, faulty_max), FaultKind.CLAIMS_MOST)
+    return claimed | {peer: fault for peer, fault in claiming.items() if peer not in claimed}
+
+
+def find_claimed(
+    claims: Mapping[PeerId, Collection[PeerId]], faulty_max: int
+) -> tuple[PeerId, ...]:
+    """Whom more peers wait for than can be faulty."""
     claimed = [peer for named in claims.values() for peer in named]
-    found = {
-        peer: FaultKind.CLAIMED_BY_MOST
-        for peer in dict.fromkeys(claimed)
-        if claimed.count(peer) > faulty_max
-    }
-    for peer, named in claims.items():
-        if len(named) > faulty_max:
-            found.setdefault(peer, FaultKind.CLAIMS_MOST)
-    return found
+    return tuple(peer for peer in dict.fromkeys(claimed) if claimed.count(peer) > faulty_max)
+
+
+def find_claiming(
+    claims: Mapping[PeerId, Collection[PeerId]], faulty_max: int
+) -> tuple[PeerId, ...]:
+    """Who waits for more peers than can be faulty."""
+    return tuple(peer for peer, named in claims.items() if len(named) > faulty_max)
 
 
 def charge(

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from zpeer.ids import PeerId
     from zpeer.record import Draw, Matter
 
+DUTIES = 2
+"""Draws that a validator takes at most: one each, or the queue would be at critical load."""
 LIFETIME = 2
 """A draw lapses after this many times n counted steps, and the record says so."""
 VALIDATION_FAULTS = (FaultKind.WRONG_GRADIENT, FaultKind.WRONG_PROJECTION)
@@ -45,6 +47,11 @@ def split_lapsed(
     return tuple(draw for draw in draws if draw not in lapsed), lapsed
 
 
+def may_take(validator: PeerId, draw: Draw) -> bool:
+    """Whether a draw is not on the validator itself."""
+    return draw.target != validator
+
+
 def assign_duties(
     validators: Sequence[PeerId], draws: Sequence[Draw], matters: Sequence[Matter]
 ) -> tuple[tuple[Draw, ...], ...]:
@@ -52,9 +59,9 @@ def assign_duties(
     second."""
     free = [draw for draw in draws if not is_suspended(draw, matters)]
     duties: dict[PeerId, list[Draw]] = {validator: [] for validator in validators}
-    for _ in range(2):
+    for _ in range(DUTIES):
         for validator in validators:
-            mine = next((draw for draw in free if draw.target != validator), None)
+            mine = next((draw for draw in free if may_take(validator, draw)), None)
             if mine is not None:
                 free.remove(mine)
                 duties[validator].append(mine)

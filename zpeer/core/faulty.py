@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from zpeer.core.bodies import Shape, find_problem
-from zpeer.errors import WireError
+from zpeer.core.broadcast import read
 from zpeer.faults import FaultKind
 from zpeer.messages import Check
 from zpeer.record import Departure
@@ -52,15 +52,15 @@ def judge_bodies(context: Context, stage: Stage, *, voids: bool) -> None:
     attempt = context.attempt
     shape = make_shape(context, attempt)  # as the attempt was before this stage
     for signed in attempt.members(stage):
-        try:
-            message = context.decode(signed)
-        except WireError:
-            problem = "does not decode"
-        else:
-            problem = find_problem(message, signed.sender, shape)
-        if problem:
+        message = read(context, signed)
+        if is_unreadable(message) or (message and find_problem(message, signed.sender, shape)):
             note(context, signed.sender, FaultKind.INVALID_BODY, voids=voids)
             attempt.invalid.add(bytes([stage]) + signed.sender)
+
+
+def is_unreadable(message: Message | None) -> bool:
+    """Whether a signed body does not decode."""
+    return message is None
 
 
 def note(context: Context, peer: PeerId, fault: FaultKind, *, voids: bool, part: int = -1) -> None:
@@ -75,7 +75,4 @@ def get_valid(context: Context, attempt: Attempt, stage: Stage, peer: PeerId) ->
     signed = attempt.signed(stage, peer)
     if signed is None or bytes([stage]) + peer in attempt.invalid:
         return None
-    try:
-        return context.decode(signed)
-    except WireError:
-        return None
+    return read(context, signed)

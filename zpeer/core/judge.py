@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from zpeer.core.aggregate import is_sound
 from zpeer.core.bodies import judged_matters
 from zpeer.core.faulty import get_valid
 from zpeer.core.mprng import compute_batch_seed
 from zpeer.core.published import get_commits, is_evidence, is_recomputed
-from zpeer.core.thresholds import BLAME_UPHELD, UPHELD, compute_sum_tolerance, distance
+from zpeer.core.thresholds import compute_sum_tolerance, distance, is_blame_upheld, is_upheld
 from zpeer.core.verify import get_stated
 from zpeer.effects import ProjectBlob, Recompute, TestAverage
 from zpeer.faults import FaultKind
@@ -25,7 +26,8 @@ from zpeer.signed import Stage
 if TYPE_CHECKING:
     from zpeer.core.context import Context
     from zpeer.core.state import Attempt
-    from zpeer.messages import Accusation
+    from zpeer.events import Recomputed
+    from zpeer.messages import Accusation, Message
     from zpeer.record import Matter
 
 
@@ -128,10 +130,7 @@ def request_average(context: Context, past: Attempt, accusation: Accusation) -> 
     if any(blob not in arrivals for blob in blobs):
         return
     size = context.layout(past).size_bytes(accusation.part)
-    rows = tuple(
-        blob if arrivals[blob].finite and arrivals[blob].size_bytes == size else None
-        for blob in blobs
-    )
+    rows = tuple(blob if is_sound(arrivals[blob], size) else None for blob in blobs)
     effect = TestAverage(
         head=accusation.attempt,
         part=accusation.part,
@@ -187,7 +186,7 @@ def is_guilty_by_bytes(context: Context, past: Attempt, accusation: Accusation) 
     arrival = context.state.blobs[accusation.evidence]
     size = context.layout(past).size_bytes(accusation.part)
     if accusation.fault is FaultKind.PART_NOT_FINITE:
-        return not (arrival.finite and arrival.size_bytes == size)
+        return not is_sound(arrival, size)
     projected = context.attempt.blobs_projected.get(accusation.evidence)
     if projected is None:
         return None
@@ -195,7 +194,7 @@ def is_guilty_by_bytes(context: Context, past: Attempt, accusation: Accusation) 
         return True
     stated = get_stated(context, past, accusation.accused)
     pull = compute_pull(context, projected.scalars.norm, past.base.radii[accusation.part])
-    return distance(stated[accusation.part], projected.scalars, pull) > UPHELD
+    return is_upheld(distance(stated[accusation.part], projected.scalars, pull))
 
 
 def compute_pull(context: Context, norm: float, radius: float) -> float:
@@ -230,14 +229,19 @@ def find_by_recomputing(context: Context, matter: Matter, past: Attempt) -> Find
         report = result.reports[plan.validators.index(accusation.accused)]
         return make_finding(matter, guilty=report != accusation.evidence)
     commit = get_valid(context, past, Stage.COMMIT, target)
-    follows = isinstance(commit, Commit) and commit.parts == result.digests
+    is_true = follows(commit, result)
     if accusation.fault is FaultKind.WRONG_GRADIENT:
-        return make_finding(matter, guilty=not follows)
+        return make_finding(matter, guilty=not is_true)
     far = measure_distance(context, past, target, accusation.part)
     if accusation.fault is FaultKind.WRONG_PROJECTION:
-        return make_finding(matter, guilty=not follows or far > UPHELD)
+        return make_finding(matter, guilty=not is_true or is_upheld(far))
     quiet = is_quiet(context, past, accusation.accused, target, accusation.part)
-    return make_finding(matter, guilty=follows and quiet and far > BLAME_UPHELD)
+    return make_finding(matter, guilty=is_true and quiet and is_blame_upheld(far))
+
+
+def follows(commit: Message | None, result: Recomputed) -> bool:
+    """Whether a worker committed to the gradient that its minibatch gives."""
+    return isinstance(commit, Commit) and commit.parts == result.digests
 
 
 def measure_distance(context: Context, past: Attempt, target: PeerId, part: int) -> float:

@@ -28,12 +28,13 @@ if TYPE_CHECKING:
     from zpeer.core.context import Context
     from zpeer.core.state import Attempt
     from zpeer.events import CertificateReceived, ChainReceived, ProofReceived, SetReceived
+    from zpeer.ids import PeerId
 
 
 def on_message(context: Context, signed: Signed) -> None:
     """Put a signed body where it belongs."""
     attempt = context.state.attempt
-    if attempt is None or signed.head != attempt.base.head:
+    if attempt is None or not builds_on(attempt, signed):
         on_other_head(context, signed)
     elif signed.sender not in attempt.base.roster:
         return
@@ -43,6 +44,11 @@ def on_message(context: Context, signed: Signed) -> None:
             take_view(context, signed, ())
     elif signed.stage in context.stages or (context.is_agreeing and signed.stage in SLOTS):
         take_message(context, attempt, signed)
+
+
+def builds_on(attempt: Attempt, signed: Signed) -> bool:
+    """Whether a message is of this attempt: what builds on another head is not counted."""
+    return signed.head == attempt.base.head
 
 
 def note_view(context: Context, attempt: Attempt, signed: Signed) -> None:
@@ -56,7 +62,7 @@ def take_message(context: Context, attempt: Attempt, signed: Signed) -> None:
     """One body a slot; two are a proof. So is a VERDICT that does not decode, which no set ever
     holds."""
     proof: Proof | None = put(context, attempt, signed)
-    if signed.stage is Stage.VERDICT and proof is None and read(context, signed) is None:
+    if proof is None and is_garbled_verdict(context, signed):
         proof = Misdeed((signed,))
     if proof is not None:
         convict(context, proof)
@@ -64,6 +70,11 @@ def take_message(context: Context, attempt: Attempt, signed: Signed) -> None:
         note_message(context, signed.stage)
         note_ahead(context, signed.sender, signed.stage)
         ask_about_echo(context, signed)
+
+
+def is_garbled_verdict(context: Context, signed: Signed) -> bool:
+    """Whether this is a VERDICT that does not decode."""
+    return signed.stage is Stage.VERDICT and read(context, signed) is None
 
 
 def on_other_head(context: Context, signed: Signed) -> None:
@@ -91,7 +102,12 @@ def on_past(context: Context, past: Attempt, signed: Signed) -> None:
     held = past.views.get(signed.sender, ())
     if signed.stage is Stage.VIEW and len(held) < 2 and signed not in held:  # noqa: PLR2004
         past.views[signed.sender] = (*held, signed)
-        show_outcome(context, past, signed.sender)
+        answer_call(context, past, signed.sender)
+
+
+def answer_call(context: Context, past: Attempt, caller: PeerId) -> None:
+    """A call on an attempt that is over gets how that was decided."""
+    show_outcome(context, past, caller)
 
 
 def answer_after_the_end(context: Context, signed: Signed) -> None:

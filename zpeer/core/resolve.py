@@ -26,7 +26,8 @@ from zpeer.core.broadcast import compute_set_digest, read
 from zpeer.core.call import decode_head, read_view
 from zpeer.core.convict import collect_misdeeds, note_proof
 from zpeer.core.faulty import get_valid, judge_bodies, note
-from zpeer.core.mprng import compute_commitment, compute_secret_beacon, compute_share
+from zpeer.core.mprng import compute_secret_beacon, compute_share
+from zpeer.core.reveal import opens_commitment
 from zpeer.core.slow_path import name_views
 from zpeer.core.verdict import get_outcome, make_record
 from zpeer.effects import SendSet
@@ -37,7 +38,7 @@ from zpeer.record import Departure, Record
 from zpeer.signed import Signed, Stage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from zpeer.core.context import Context
     from zpeer.core.state import Attempt
@@ -70,9 +71,12 @@ def find_void(context: Context) -> Record | None:
     attempt = context.attempt
     agreed = attempt.slow.agreed if attempt.slow else None
     views = get_single_views(context)
-    is_voted = find_majority((view.record for view in views.values()), attempt) is not None
     heard = {signed.sender for signed in agreed or ()}
-    if agreed is None or is_voted or 2 * len(heard) <= len(attempt.base.roster):
+    if (
+        agreed is None
+        or find_voted(context) is not None
+        or 2 * len(heard) <= len(attempt.base.roster)
+    ):
         return None
     commits = find_named_commits(context, views)
     if commits != NOTHING and attempt.sets.get(Stage.COMMIT) != commits:
@@ -85,8 +89,13 @@ def find_wanted(context: Context) -> Digest | None:
     attempt = context.attempt
     messages = [read(context, signed) for signed in attempt.members(Stage.DECIDED)]
     decided = [message.record for message in messages if isinstance(message, Decided)]
+    return find_majority(decided, attempt) or find_voted(context)
+
+
+def find_voted(context: Context) -> Digest | None:
+    """Rule 1: the record that more than half of the roster voted for in their only views."""
     votes = [view.record for view in get_single_views(context).values()]
-    return find_majority(decided, attempt) or find_majority(votes, attempt)
+    return find_majority(votes, context.attempt)
 
 
 def find_majority(named: Iterable[Digest], attempt: Attempt) -> Digest | None:
@@ -269,10 +278,8 @@ def void_by_views(context: Context, agreed: tuple[Signed, ...], commits: Digest)
     judgement = Judgement(context, {})
     judgement.matters = list(attempt.base.matters)
     views = settle_views(judgement, attempt, agreed)
-    heard = {signed.sender for signed in agreed}
-    for peer in attempt.base.roster:
-        if peer not in heard:
-            judgement.depart(Departure(peer, FaultKind.SILENT, attempt.base.head))
+    for peer in find_silent(attempt, agreed):
+        judgement.depart(Departure(peer, FaultKind.SILENT, attempt.base.head))
     if commits != NOTHING:
         judge_secrets(context, views)
     for departure in attempt.departures:
@@ -281,6 +288,12 @@ def void_by_views(context: Context, agreed: tuple[Signed, ...], commits: Digest)
     drop_moot(judgement)
     open_draws_of_removed(judgement)
     return make_record(context, judgement, name_views(agreed))
+
+
+def find_silent(attempt: Attempt, agreed: Sequence[Signed]) -> tuple[PeerId, ...]:
+    """Who is in the roster and has no view."""
+    heard = {signed.sender for signed in agreed}
+    return tuple(peer for peer in attempt.base.roster if peer not in heard)
 
 
 def make_void(context: Context, commits: Digest) -> None:
@@ -318,11 +331,16 @@ def judge_secrets(context: Context, views: Mapping[PeerId, View]) -> None:
         commit = get_valid(context, attempt, Stage.COMMIT, peer)
         if not isinstance(commit, Commit):
             continue
-        share = compute_share(attempt.base.place, peer, view.secret)
-        if compute_commitment(attempt.base.place, peer, share) == commit.commitment:
+        if opens_both(attempt, peer, view.secret, commit):
             secrets.append(view.secret)
         else:
             withheld = view.secret == NOTHING
             fault = FaultKind.SECRET_WITHHELD if withheld else FaultKind.WRONG_SECRET
             note(context, peer, fault, voids=True)
     attempt.secret_beacon = compute_secret_beacon(secrets)
+
+
+def opens_both(attempt: Attempt, peer: PeerId, secret: Digest, commit: Commit) -> bool:
+    """Whether the a_i of a view is the one behind c_i."""
+    share = compute_share(attempt.base.place, peer, secret)
+    return opens_commitment(attempt, peer, share, commit)

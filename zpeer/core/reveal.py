@@ -27,8 +27,17 @@ def get_share(context: Context, attempt: Attempt, peer: PeerId) -> Digest | None
     reveal = get_valid(context, attempt, Stage.REVEAL, peer)
     if not isinstance(commit, Commit) or not isinstance(reveal, Reveal):
         return None
-    fits = compute_commitment(attempt.base.place, peer, reveal.share) == commit.commitment
-    return reveal.share if fits else None
+    return reveal.share if opens_commitment(attempt, peer, reveal.share, commit) else None
+
+
+def opens_commitment(attempt: Attempt, peer: PeerId, share: Digest, commit: Commit) -> bool:
+    """Whether a share b_i is the one that c_i hides."""
+    return compute_commitment(attempt.base.place, peer, share) == commit.commitment
+
+
+def opens_share(attempt: Attempt, peer: PeerId, secret: Digest, share: Digest) -> bool:
+    """Whether a secret a_i is the one that b_i hides."""
+    return compute_share(attempt.base.place, peer, secret) == share
 
 
 class RevealStage:

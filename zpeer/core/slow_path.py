@@ -126,11 +126,21 @@ def take_view(context: Context, signed: Signed, witnesses: tuple[Signed, ...]) -
         note_proof(context, Equivocation(held[0].statement, signed.statement))
     if attempt.slow is not None:
         pass_on(context, signed)
-    elif view.claims or view.proofs:
+    elif is_call(view):
         caller = context.names([signed.sender])
         join(context, find_claims(context), f"{caller} calls: {describe_call(context, view)}")
     elif held:
         call_with_proof(context, signed.sender)
+
+
+def is_call(view: View) -> bool:
+    """Whether a valid view makes who gets it join at once."""
+    return bool(view.claims or view.proofs)
+
+
+def count_rounds(attempt: Attempt) -> int:
+    """F + 1: of so many signers one is honest."""
+    return faulty_max(len(attempt.base.roster)) + 1
 
 
 def describe_call(context: Context, view: View) -> str:
@@ -144,7 +154,7 @@ def is_in_time(context: Context, signatures: int) -> bool:
     slow = context.attempt.slow
     if slow is None:
         return True
-    rounds = min(signatures, faulty_max(len(context.attempt.base.roster)) + 1)
+    rounds = min(signatures, count_rounds(context.attempt))
     until = slow.joined + rounds * ROUND * context.genesis.delta
     return slow.agreed is None and context.now <= until
 
@@ -154,7 +164,7 @@ def pass_on(context: Context, signed: Signed) -> None:
     attempt = context.attempt
     witnesses = attempt.chains[signed.body]
     signers = {signed.sender, *(witness.sender for witness in witnesses)}
-    if context.me not in signers and len(signers) <= faulty_max(len(attempt.base.roster)):
+    if context.me not in signers and len(signers) < count_rounds(attempt):
         context.emit(PassOn(view=signed, witnesses=witnesses, to=context.others))
 
 
@@ -165,7 +175,7 @@ def compute_views_digest(names: Iterable[Digest]) -> Digest:
 
 def find_end(context: Context, slow: SlowPath) -> float:
     """When the rounds are over, and no closed set can come any more."""
-    signatures = faulty_max(len(context.attempt.base.roster)) + 1
+    signatures = count_rounds(context.attempt)
     rounds = max(ROUND * signatures, CLOSED_BY + HOP * signatures)
     return slow.joined + rounds * context.genesis.delta
 
@@ -205,10 +215,13 @@ def is_closed(context: Context, slow: SlowPath) -> bool:
     origins = {signed.sender for signed in list_closed(attempt, names)}
     if 2 * len(origins) <= len(attempt.base.roster) or context.me not in origins:
         return False
-    return all(
-        (signed := attempt.signed(Stage.CLOSED, peer)) is not None and read(context, signed) == mine
-        for peer in origins
-    )
+    said = (attempt.signed(Stage.CLOSED, peer) for peer in origins)
+    return all(is_voice(context, signed, mine) for signed in said)
+
+
+def is_voice(context: Context, signed: Signed | None, mine: Closed) -> bool:
+    """Whether somebody signed just the views that I hold."""
+    return signed is not None and read(context, signed) == mine
 
 
 def list_closed(attempt: Attempt, names: Collection[Digest]) -> tuple[Signed, ...]:
@@ -229,7 +242,7 @@ def end_early(context: Context, slow: SlowPath, names: tuple[Digest, ...]) -> No
         context.emit(SendSet(to=peer, head=attempt.base.head, stage=Stage.CLOSED, messages=closing))
     carrier = slow.carrier or attempt.messages[Stage.CLOSED][context.me]
     signers = {witness.sender for witness in slow.voices}
-    if context.me not in signers and len(signers) <= faulty_max(len(attempt.base.roster)):
+    if context.me not in signers and len(signers) < count_rounds(attempt):
         context.emit(PassOn(view=carrier, witnesses=slow.voices, to=context.others))
 
 

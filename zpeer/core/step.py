@@ -49,6 +49,7 @@ from zpeer.signed import Stage
 
 if TYPE_CHECKING:
     from zpeer.core.context import Context
+    from zpeer.ids import PeerId
     from zpeer.record import Record
 
 PEERS_MIN = 3
@@ -94,10 +95,10 @@ def go_on(context: Context) -> bool:
     """One step ahead; False if there is none."""
     attempt = context.attempt
     is_stuck = attempt.slow is not None or is_concluding(context)
-    if not is_stuck:
+    if may_speak(is_stuck=is_stuck):
         send(context)
     is_last = attempt.stage is context.stages[-1]
-    if is_through(context) and (is_last or not is_stuck):
+    if is_through(context) and may_pass(context, is_stuck=is_stuck):
         pass_stage(context)
         return True
     if is_stuck:
@@ -105,6 +106,17 @@ def go_on(context: Context) -> bool:
     if is_last and not context.is_agreeing:
         stop_disagreeing(context)
     return False
+
+
+def may_speak(*, is_stuck: bool) -> bool:
+    """Whether I sign stage messages: who has joined a call signs none of that attempt any more."""
+    return not is_stuck
+
+
+def may_pass(context: Context, *, is_stuck: bool) -> bool:
+    """Whether a complete stage is left: n VERDICTs make a record final whenever they come, also
+    after a call."""
+    return not is_stuck or context.attempt.stage is context.stages[-1]
 
 
 def pass_stage(context: Context) -> None:
@@ -172,13 +184,23 @@ def finish(context: Context) -> None:
     are shown them; who leaves is in any case."""
     attempt = context.attempt
     record = decode_record(attempt.verdict)
-    is_awaited = attempt.slow is not None or bool(attempt.views) or is_finished(context, record)
+    is_for_all = is_awaited(attempt) or is_finished(context, record)
     verdicts = attempt.members(Stage.VERDICT)
     for peer in context.others if context.is_agreeing else ():
-        if is_awaited or peer not in record.roster:
+        if is_for_all or is_leaving(record, peer):
             effect = SendSet(peer, attempt.base.head, Stage.VERDICT, verdicts)
             context.emit(effect)
     decide(context, record)
+
+
+def is_awaited(attempt: Attempt) -> bool:
+    """Whether somebody may still wait for what I have: I saw a call, or was in the slow path."""
+    return attempt.slow is not None or bool(attempt.views)
+
+
+def is_leaving(record: Record, peer: PeerId) -> bool:
+    """Whether a peer leaves with this record: nothing that comes later would tell it."""
+    return peer not in record.roster
 
 
 def conclude(context: Context) -> bool:

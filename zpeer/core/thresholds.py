@@ -54,6 +54,26 @@ def ratio(gap: float, unit: float) -> float:
     return far if far >= 0 else inf
 
 
+def is_accused(far: float) -> bool:
+    """Whether who holds the bytes accuses."""
+    return far > ACCUSED
+
+
+def is_upheld(far: float) -> bool:
+    """Whether others find that guilty."""
+    return far > UPHELD
+
+
+def is_blamed(far: float) -> bool:
+    """Whether a validator blames the owner who held the bytes and kept quiet."""
+    return far > BLAMED
+
+
+def is_blame_upheld(far: float) -> bool:
+    """Whether others find a quiet owner guilty."""
+    return far > BLAME_UPHELD
+
+
 def compute_sum_tolerance(
     norms: Sequence[float],
     radius: float,

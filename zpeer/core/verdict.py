@@ -20,7 +20,8 @@ from zpeer.signed import PROTOCOL_VERSION, Stage
 if TYPE_CHECKING:
     from zpeer.core.adjudicate import Judgement
     from zpeer.core.context import Context
-    from zpeer.messages import Message
+    from zpeer.core.state import Attempt
+    from zpeer.messages import Message, Report
 
 
 class VerdictStage:
@@ -82,7 +83,7 @@ def make_record(context: Context, judgement: Judgement, views: tuple[Digest, ...
     is_counted = attempt.outcome is Outcome.COUNTED
     counted = base.counted + is_counted
     draws, lapsed = split_lapsed(update_draws(context, judgement), counted, len(base.roster))
-    draw_beacon = attempt.secret_beacon if is_counted else base.draw_beacon
+    draw_beacon = get_draw_beacon(attempt)
     validators = choose_validators(context, roster, draw_beacon, counted)
     typical, window = update_typical(context)
     return Record(
@@ -115,6 +116,13 @@ def make_record(context: Context, judgement: Judgement, views: tuple[Digest, ...
         durations=update_durations(context, judgement),
         views=views,
     )
+
+
+def get_draw_beacon(attempt: Attempt) -> Digest:
+    """What draws the next validators: q, which nobody knew before all PROJECTIONS were in; after a
+    void attempt that of the step before, so that nobody gets others by voiding it."""
+    is_counted = attempt.outcome is Outcome.COUNTED
+    return attempt.secret_beacon if is_counted else attempt.base.draw_beacon
 
 
 def update_durations(context: Context, judgement: Judgement) -> tuple[float, ...]:
@@ -155,7 +163,7 @@ def update_draws(context: Context, judgement: Judgement) -> tuple[Draw, ...]:
         (report.target, report.attempt)
         for check in judgement.checks.values()
         for report in check.reports
-        if report.follows
+        if closes(report)
     }
     kept = [draw for draw in base.draws if (draw.target, draw.attempt) not in closed]
     draws = [*kept, *judgement.reopened, *draw_targets(context)]
@@ -167,11 +175,16 @@ def update_draws(context: Context, judgement: Judgement) -> tuple[Draw, ...]:
     )
 
 
+def closes(report: Report) -> bool:
+    """Whether a report closes its draw: with an accusation it stays open until that is judged."""
+    return report.follows
+
+
 def draw_targets(context: Context) -> list[Draw]:
     """m fresh targets among the workers; all of them after the last step."""
     attempt = context.attempt
     base = attempt.base
-    if attempt.secret_beacon == NOTHING or not base.workers:
+    if not draws_targets(attempt):
         return []
     is_counted = attempt.outcome is Outcome.COUNTED
     is_last = is_counted and base.counted + 1 >= context.genesis.steps
@@ -180,6 +193,11 @@ def draw_targets(context: Context) -> list[Draw]:
     targets = context.policy.targets(attempt.secret_beacon, base.workers, count)
     opened = base.counted + is_counted
     return [Draw(target, base.head, base.step, is_counted, opened) for target in targets]
+
+
+def draws_targets(attempt: Attempt) -> bool:
+    """Whether somebody is drawn: wherever there is a q, also in a void attempt, by its own."""
+    return attempt.secret_beacon != NOTHING and bool(attempt.base.workers)
 
 
 def update_typical(context: Context) -> tuple[float, tuple[float, ...]]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from zpeer.core.aggregate import get_rows
+from zpeer.core.aggregate import get_rows, is_sound
 from zpeer.core.faulty import get_valid, judge_bodies, note
 from zpeer.core.thresholds import compute_sum_tolerance, sum_fails
 from zpeer.core.timing import note_missing, note_word
@@ -48,10 +48,20 @@ def find_missing_results(context: Context) -> list[PeerId]:
 def is_usable(context: Context, part: int, arrival: Arrival | None, fixed: Digest) -> bool:
     """Whether these are the bytes that were fixed. A wrong length is a fault with proof; without
     protection, where nobody is banned, such bytes are no RESULT at all."""
-    if arrival is None or arrival.digest != fixed:
+    if arrival is None or not is_fixed(arrival, fixed):
         return False
     size = context.layout(context.attempt).size_bytes(part)
     return context.is_protected or arrival.size_bytes == size
+
+
+def is_fixed(arrival: Arrival, fixed: Digest) -> bool:
+    """Whether a RESULT is what its owner fixed in AGGREGATED."""
+    return arrival.digest == fixed
+
+
+def is_finite_result(arrival: Arrival, size: int) -> bool:
+    """Whether a RESULT as it was fixed is a finite vector of its part's length."""
+    return is_sound(arrival, size)
 
 
 def judge_results(context: Context) -> None:
@@ -61,9 +71,9 @@ def judge_results(context: Context) -> None:
     for part, owner in enumerate(attempt.base.workers):
         arrival = attempt.results.get(owner)
         fixed = get_result(context, attempt, owner)
-        if arrival is None or arrival.digest != fixed:
+        if arrival is None or fixed is None or not is_fixed(arrival, fixed):
             continue
-        if not arrival.finite or arrival.size_bytes != layout.size_bytes(part):
+        if not is_finite_result(arrival, layout.size_bytes(part)):
             note(context, owner, FaultKind.RESULT_NOT_FINITE, voids=True, part=part)
     attempt.results_judged = True
     attempt.has_projections = not attempt.void and bool(attempt.base.workers)
@@ -128,7 +138,7 @@ class ProjectionsStage:
         judge_bodies(context, Stage.PROJECTIONS, voids=True)
         for peer in attempt.base.roster:
             message = get_valid(context, attempt, Stage.PROJECTIONS, peer)
-            if isinstance(message, Projections) and message.beacon != attempt.beacon:
+            if isinstance(message, Projections) and is_beacon_wrong(message, attempt):
                 note(context, peer, FaultKind.WRONG_BEACON, voids=True)
         if attempt.has_projections and not attempt.void:
             verify_parts(context)
@@ -140,6 +150,11 @@ class ProjectionsStage:
         wrong = [peer for peer in missing if peer in context.attempt.results]
         lines = [f"RESULT from {context.names(missing)}"] if missing else []
         return lines + ([f"(not matching its hash: {context.names(wrong)})"] if wrong else [])
+
+
+def is_beacon_wrong(message: Projections, attempt: Attempt) -> bool:
+    """Whether the r a peer states is not that of the shares."""
+    return message.beacon != attempt.beacon
 
 
 def verify_parts(context: Context) -> None:
@@ -171,5 +186,10 @@ def verify_sum_fails(context: Context, part: int, column: list[Scalars]) -> bool
 
 def verify_norms_fail(column: list[Scalars], delta_max: float) -> bool:
     """V3: whether more than half of the workers report a norm beyond Delta_max."""
-    beyond = sum(not scalars.norm <= delta_max for scalars in column)
+    beyond = sum(is_beyond(scalars.norm, delta_max) for scalars in column)
     return 2 * beyond > len(column)
+
+
+def is_beyond(norm: float, delta_max: float) -> bool:
+    """Whether a norm is beyond the limit; NaN is."""
+    return not norm <= delta_max
