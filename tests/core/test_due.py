@@ -80,13 +80,14 @@ def test_who_is_ahead_is_due_to_be_asked() -> None:
     assert min(find_times(toy.core._context)) == 1.0 + DELTA / 2
 
 
-def test_in_the_slow_path_only_its_rounds_are_due() -> None:
+def test_in_the_slow_path_only_its_rounds_are_due_and_that_one_is_awake() -> None:
     ring = started(4)
     toy = ring.toys[peer(0)]
     toy.tell(ev.MessageReceived(view_of(1, ring.genesis.run, claims=(peer(2),))), 5.0)
     times = [*find_times(toy.core._context)]
-    assert times[0] == 5.0 + 4 * DELTA
-    assert times[1] == 5.0 + (7 + 3 * 2) * DELTA  # F + 1 = 2 signatures
+    assert times[0] == 5.0 + DELTA / 2
+    assert times[1] == 5.0 + 4 * DELTA
+    assert times[2] == 5.0 + (7 + 3 * 2) * DELTA  # F + 1 = 2 signatures
 
 
 # --- what an outcome rests on ---------------------------------------------------------------------

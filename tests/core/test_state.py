@@ -69,6 +69,8 @@ def test_an_attempt_in_the_slow_path_comes_back_byte_for_byte() -> None:
     attempt.chains[view.body] = (witness(2, view), witness(0, view))
     attempt.slow = SlowPath(
         joined=1.5,
+        looked=2.25,
+        overslept=True,
         closed=(view.body,),
         carrier=closed,
         voices=(witness(2, closed),),

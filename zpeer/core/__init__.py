@@ -195,7 +195,8 @@ VERDICT names, its COMMIT set, its a_i, whom it waits for, a proof. Who gets a v
 claim or a proof signs its own at once. After that nobody signs a stage message of the attempt.
 
 *Slow path* (`slow_path.py`). Dolev-Strong broadcast of all views, F + 1 rounds of 4 Delta; in good
-weather it is over after one, by CLOSED. Then (`resolve.py`):
+weather it is over after one, by CLOSED. Whose clock jumps by 2 Delta in it ends by what the others
+DECIDED, or is cut off, never by the views it has read so far. Then (`resolve.py`):
 
 1. a record that more than half of the roster voted for is the record. A fast commit needs
    everybody's VERDICT, so if anybody has it, every honest peer has voted for it;

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from zpeer.core.context import Context
+    from zpeer.core.state import Attempt
 
 
 def set_timer(context: Context) -> None:
@@ -38,8 +39,7 @@ def find_times(context: Context) -> Iterator[float]:
     if is_concluding(context):
         yield attempt.tried + ASK_EVERY * delta
     if attempt.slow is not None:
-        yield slow_path.find_close(context, attempt.slow)
-        yield slow_path.find_end(context, attempt.slow)
+        yield from slow_path.list_times(context, attempt.slow)
         return
     yield from list_ahead(context).values()
     if stage in WITH_BYTES:
@@ -81,6 +81,13 @@ def ask_again(context: Context) -> None:
     if awaits_myself(context):
         attempt.tried = context.now
     elif attempt.tries >= TRIES_MAX:
-        stop_cut_off(context, "what the others decided rests on messages that nobody shows me")
+        stop_cut_off(context, explain_lack(attempt))
     elif context.now >= attempt.tried + ASK_EVERY * context.genesis.delta:
         ask_for_outcome(context)
+
+
+def explain_lack(attempt: Attempt) -> str:
+    """What nobody shows me, for people."""
+    if attempt.slow is not None and attempt.slow.overslept and attempt.slow.agreed is None:
+        return "my clock jumped in the slow path, and nobody shows me what the others decided"
+    return "what the others decided rests on messages that nobody shows me"

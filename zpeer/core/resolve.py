@@ -28,7 +28,7 @@ from zpeer.core.convict import collect_misdeeds, note_proof
 from zpeer.core.faulty import get_valid, judge_bodies, note
 from zpeer.core.mprng import compute_secret_beacon, compute_share
 from zpeer.core.reveal import opens_commitment
-from zpeer.core.slow_path import name_views
+from zpeer.core.slow_path import has_overslept, name_views
 from zpeer.core.verdict import get_outcome, make_record
 from zpeer.effects import SendSet
 from zpeer.faults import FaultKind
@@ -164,7 +164,8 @@ def is_wanted(context: Context, head: Digest) -> bool:
 def is_concluding(context: Context) -> bool:
     """Whether it is clear how the attempt ends, and only what that rests on is missing."""
     attempt = context.attempt
-    if attempt.slow is not None and attempt.slow.agreed is not None:
+    slow = attempt.slow
+    if slow is not None and (slow.agreed is not None or has_overslept(context, slow)):
         return True
     return bool(attempt.messages.get(Stage.DECIDED)) and find_wanted(context) is not None
 

@@ -13,6 +13,15 @@ origin in it, which signs one CLOSED, with all honest views in what it names. So
 with it alone, it is passed on as views are: what I put together myself counts until 7 Delta; what
 comes with k signatures of others, who say that they hold it, 3 Delta longer for each. One of F + 1
 of them is honest, and has told all.
+
+All that holds for who reads in time what lies before its door. A timer fires twice a Delta, so who
+handles nothing for 2 Delta (its process was stopped, its machine slept) knows it: chains that came
+in time are late when it reads them. Its views may be more than half and yet fewer than the others'.
+So it does not end by them when the rounds are over: it asks what more than half DECIDED, and takes
+itself for cut off if nobody says. A closed set it still takes, for one origin in it is honest and
+was awake. Where more than F oversleep there may be nobody left who decides, and all stop: rounds
+cannot be begun again without a time in common, and by the views that each has read so far they
+would remove each other. (`listening.py` keeps clocks from jumping while a process is stopped.)
 """
 
 from __future__ import annotations
@@ -46,13 +55,17 @@ CLOSED_BY = 7.0
 HOP = 3.0
 """Delta more for each who says that it holds the set."""
 VIEWS_MAX = 2
+LOOK = 0.5
+"""Delta after which a peer looks again, though nothing has come."""
+OVERSLEPT = 2.0
+"""Delta without a look that do no harm: what counts for a round arrives as long before its end."""
 
 
 def join(context: Context, claims: tuple[PeerId, ...], why: str) -> None:
     """Sign my view, and pass on those I hold; and show all how the attempt before ended, or who has
     yet to learn that joins so late that its view is not taken."""
     attempt = context.attempt
-    attempt.slow = SlowPath(joined=context.now)
+    attempt.slow = SlowPath(joined=context.now, looked=context.now)
     attempt.timer = 0.0
     context.emit(Warn(stage=attempt.stage, reason=why, peers=claims))
     context.broadcast(Stage.VIEW, compose_view(context, claims))
@@ -185,16 +198,37 @@ def find_close(context: Context, slow: SlowPath) -> float:
     return slow.joined + ROUND * context.genesis.delta
 
 
+def list_times(context: Context, slow: SlowPath) -> list[float]:
+    """When I look again, close, and end; nothing once the rounds are over."""
+    end = find_end(context, slow)
+    if slow.agreed is not None or context.now >= end:
+        return []
+    return [slow.looked + LOOK * context.genesis.delta, find_close(context, slow), end]
+
+
+def look(context: Context, slow: SlowPath) -> None:
+    """Note that I am awake, or that I was not."""
+    if context.now > slow.looked + OVERSLEPT * context.genesis.delta:
+        slow.overslept = True
+    slow.looked = context.now
+
+
+def has_overslept(context: Context, slow: SlowPath) -> bool:
+    """Whether the rounds are over and I may not end by my own views."""
+    return slow.overslept and slow.agreed is None and context.now >= find_end(context, slow)
+
+
 def turn(context: Context, slow: SlowPath) -> None:
     """Close, and end, when it is time."""
     attempt = context.attempt
     if slow.agreed is not None:
         return
+    look(context, slow)
     if slow.closed is None and context.now >= find_close(context, slow):
         slow.closed = name_views(list_views(attempt))
         context.broadcast(Stage.CLOSED, Closed(compute_views_digest(slow.closed)))
     if context.now >= find_end(context, slow):
-        slow.agreed = list_views(attempt)
+        slow.agreed = None if slow.overslept else list_views(attempt)
     elif slow.closed is not None and is_closed_in_time(context, slow):
         end_early(context, slow, slow.closed)
 

@@ -80,6 +80,10 @@ class SlowPath(msgspec.Struct):
 
     joined: float
     """Its rounds are counted from here."""
+    looked: float
+    """When I last handled anything: a timer makes that often."""
+    overslept: bool = False
+    """Whether my clock has jumped since (`slow_path.look`)."""
     closed: tuple[Digest, ...] | None = None
     """Names of the views I held after the first round (`slow_path.name_views`); None before."""
     carrier: Signed | None = None
