@@ -13,7 +13,6 @@ observations.jsonl
 
 from __future__ import annotations
 
-import time
 import traceback
 from typing import TYPE_CHECKING, Self
 
@@ -29,6 +28,7 @@ from zpeer.hand import Hand
 from zpeer.interruption import handling_signals
 from zpeer.journal import SlotJournal
 from zpeer.leavers import Leavers
+from zpeer.listening import Ear
 from zpeer.logs import log_observation, make_logger
 from zpeer.muster import Muster, note
 from zpeer.observations import Evaluated
@@ -52,9 +52,7 @@ FINISHED, CRASHED, REMOVED, STOPPED = 0, 1, 4, 5
 WORKERS_LEAST = 2
 """Of a roster of three: what makes a part largest."""
 IDLE_SECONDS = 1.0
-DRAIN_SECONDS = 0.2
-"""What has come in is read before a timer fires, for at most so long: who was stopped for a while
-must not take others for late whose words lie in its sockets."""
+"""Who has nothing to do for so long gets its log to the disk."""
 LINGER_SECONDS = 2.0
 """After a stop in disagreement sets are still shown to peers that look for who lied."""
 JOIN_SECONDS = 60.0
@@ -150,7 +148,8 @@ class Process:
         self._transport = transport
         self._watchers = watchers
         self._interruption = interruption
-        self._started = time.monotonic()
+        self._ear = Ear(transport.poll)
+        self._heard = 0.0
         self._recorder: Recorder | None = None
         self._leavers = Leavers()
         genesis = prepared.shared.genesis
@@ -166,7 +165,7 @@ class Process:
         session = self._peer.session
         try:
             self._hand.start()
-            session.feed(Started(), self._now())
+            session.feed(Started(), self._ear.time())
             for item in early:
                 self._take(item)
             self._loop()
@@ -238,10 +237,6 @@ class Process:
         sent = seen.control_sent + seen.bulk_sent
         return Traffic(sent, seen.control_received + seen.bulk_received)
 
-    def _now(self) -> float:
-        """Seconds since the run began here: a log does not tell how long the machine is up."""
-        return time.monotonic() - self._started
-
     # --- the loop ---------------------------------------------------------------------------------
 
     def _loop(self) -> None:
@@ -257,9 +252,9 @@ class Process:
 
     def _stay(self, seconds: float, is_wanted: Callable[[], bool]) -> None:
         """Answer others, who may need what this peer holds, at most so long."""
-        end = self._now() + seconds
-        while is_wanted() and self._now() < end and not self._interruption.signal:
-            self._turn(min(end, self._now() + STAY_POLL_SECONDS))
+        end = self._ear.time() + seconds
+        while is_wanted() and self._ear.time() < end and not self._interruption.signal:
+            self._turn(min(end, self._ear.time() + STAY_POLL_SECONDS))
 
     def _is_awaited(self) -> bool:
         """Whether somebody of the last roster may not have heard all that I said: its connection
@@ -270,26 +265,32 @@ class Process:
     def _turn(self, until: float) -> None:
         """Wait for something to happen, and deal with it."""
         session = self._peer.session
-        news = self._transport.poll(min(IDLE_SECONDS, max(0.0, until - self._now())))
-        more, end = news, self._now() + DRAIN_SECONDS
-        while more:
-            for item in more:
-                self._take(item)
-            more = self._transport.poll(0.0) if self._now() < end else []
+        is_idle = True
+        for item in self._ear.listen(until):
+            self._take(item)
+            is_idle = False
         answers = self._hand.take()
         for done in answers:
             if done.problem is not None:
                 raise done.problem
-            session.answer(done.job, done.answer, self._now())
-        session.tick(self._now())
-        if self._recorder and not news and not answers:  # idle for a second
+            session.answer(done.job, done.answer, self._ear.time())
+        session.tick(self._ear.time())
+        self._rest(is_idle=is_idle and not answers)
+
+    def _rest(self, *, is_idle: bool) -> None:
+        """Write the log out while nothing happens."""
+        now = self._ear.time()
+        if not is_idle:
+            self._heard = now
+        elif self._recorder and now >= self._heard + IDLE_SECONDS:
             self._recorder.flush()
+            self._heard = now
 
     def _take(self, item: Incoming) -> None:
         """One thing that the transport gave."""
         session = self._peer.session
         if isinstance(item, ControlFrame):
-            session.receive_control(item.peer, item.data, self._now())
+            session.receive_control(item.peer, item.data, self._ear.time())
         elif isinstance(item, BulkFrame):
             session.receive_bulk(item.peer, item.header, item, len(item.sealed))
         else:
@@ -297,7 +298,7 @@ class Process:
 
     def _forget_departed(self, record: Record) -> None:
         """Turn away who left some time ago."""
-        for peer in self._leavers.turn(record, self._now()):
+        for peer in self._leavers.turn(record, self._ear.time()):
             self._transport.forget(peer)
 
     # --- the end ----------------------------------------------------------------------------------
