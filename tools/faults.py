@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 PEERS = 8
 FAULTY = 3
 NAMES = tuple(f"peer-{place}" for place in range(PEERS))
-ONE = "peer-3"
+ONE, ANOTHER = "peer-3", "peer-4"
 SOME = ("peer-3", "peer-4", "peer-5")
 OTHERS = tuple(name for name in NAMES if name not in SOME)
 PATIENCE = 2.0
@@ -77,6 +77,18 @@ def kill_in_slow_path(scene: Scene) -> Iterator[Wait]:
     scene.kill(SOME[1])
     yield 2 * DELTA
     scene.kill(SOME[2])
+    scene.end()
+
+
+def freeze_in_slow_path(scene: Scene) -> Iterator[Wait]:
+    """One dies, and another freezes while they agree on that, until they have gone on."""
+    yield scene.at_step(WARM_UP)
+    scene.begin()
+    scene.kill(ONE)
+    yield scene.someone_waits
+    scene.freeze(ANOTHER)
+    yield scene.has_left(ANOTHER)
+    scene.thaw(ANOTHER)
     scene.end()
 
 
@@ -167,9 +179,16 @@ def make_faults(packets: bool) -> list[Fault]:
             12,
             dict.fromkeys(SOME, (KILLED,)),
         ),
+        Fault(
+            "kill -9 of one, SIGSTOP of another in the slow path",
+            freeze_in_slow_path,
+            20,
+            {ONE: (KILLED,), ANOTHER: gone},
+        ),
         Fault("SIGSTOP of one for Delta / 2", freeze(DELTA / 2, ONE), 2),
         Fault("SIGSTOP of one for 4 Delta", freeze(4 * DELTA, ONE), 3),
         Fault(f"SIGSTOP of {FAULTY} for 4 Delta", freeze(4 * DELTA, *SOME), 3),
+        Fault(f"SIGSTOP of all {PEERS} for 5 s", freeze(5.0, *NAMES), 7),
         Fault("SIGSTOP of one for 12 s", freeze(GONE_S, ONE), GONE_S + 4, {ONE: gone}),
         Fault(
             f"SIGSTOP of {FAULTY} for 12 s",

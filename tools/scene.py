@@ -67,6 +67,10 @@ class Scene:
         """An attempt has got stuck, and peers say so."""
         return bool(self.board.stuck)
 
+    def has_left(self, name: str) -> Callable[[], bool]:
+        """The others go on without it."""
+        return lambda: any(ban.left.peer == name for ban in self.board.bans)
+
     # --- what it does -----------------------------------------------------------------------------
 
     def begin(self) -> None:
@@ -147,8 +151,10 @@ class Outcome(NamedTuple):
         lost = 0.0
         for place, record in enumerate(records[begin:], begin):
             is_counted = record.outcome == "counted"
-            like = [each for each in records if len(each.roster) == len(record.roster)]
-            lost += record.seconds - typical_seconds(like) * is_counted
+            lost += record.seconds
+            if is_counted:
+                like = [each for each in records if len(each.roster) == len(record.roster)]
+                lost -= typical_seconds(like)
             if is_counted and place > end:
                 break
         return lost

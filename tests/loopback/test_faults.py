@@ -10,10 +10,11 @@ from rich.console import Console
 
 from tests.loopback.processes import TEMPLATE, find_processes, last_words, said, zpeer
 from tools.experiment import Plan
-from tools.faults import KILLED, Fault
+from tools.faults import KILLED, REMOVED, Fault
 from tools.process_faults import find_problems
 from tools.relay import Relay
 from tools.scene import Outcome, Scene, play
+from tools.spoken import find_stuck
 from zpeer.faults import FaultKind
 from zpeer.observations import StepDecided, Waited
 from zpeer.view import PlainView
@@ -68,6 +69,15 @@ def freeze(scene: Scene) -> Iterator[Wait]:
     scene.end()
 
 
+def freeze_for_long(scene: Scene) -> Iterator[Wait]:
+    yield scene.at_step(WARM_UP)
+    scene.begin()
+    scene.freeze(VICTIM)
+    yield lambda: bool(scene.board.bans)
+    scene.thaw(VICTIM)
+    scene.end()
+
+
 def reset(scene: Scene) -> Iterator[Wait]:
     for place in range(RESETS):
         yield scene.at_step(WARM_UP * (place + 1))
@@ -84,6 +94,9 @@ def test_a_peer_that_is_killed_is_removed_as_silent_and_the_others_end_equal(
         assert any(VICTIM in each.waited_for for each in stuck(outcome, name)) or any(
             VICTIM in each.reason for each in stuck(outcome, name)
         )
+    costs = find_stuck(outcome.directory / "state" / OTHERS[0] / "log")
+    assert len(costs) in (1, 2), "two where it had said all but its VERDICT"
+    assert all(cost.lost <= cost.bound + PATIENCE / 6 for cost in costs), costs
     replayed = zpeer("replay", last_words(outcome.directory, OTHERS[0]).log, "--quiet")
     assert replayed.code == 0, replayed.output
 
@@ -95,6 +108,16 @@ def test_a_peer_that_freezes_for_less_than_a_deadline_is_waited_for(tmp_path: Pa
     )
     assert slowest >= 0.9 * PATIENCE / 3, "the others must have felt it"
     assert not any(stuck(outcome, name) for name in (*OTHERS, VICTIM))
+
+
+def test_a_peer_that_freezes_until_the_others_go_on_learns_that_it_is_out(tmp_path: Path) -> None:
+    outcome = run(tmp_path, Fault("freeze for long", freeze_for_long, 0, {VICTIM: (REMOVED,)}))
+    last = last_words(outcome.directory, VICTIM)
+    assert last.reason == "removed: it was not heard when an attempt got stuck (SILENT)"
+    assert VICTIM not in last.roster
+    assert last.head in {
+        each.head for each in said(outcome.directory, OTHERS[0]) if isinstance(each, StepDecided)
+    }
 
 
 def test_connections_that_are_reset_cost_nobody_the_place(tmp_path: Path) -> None:
