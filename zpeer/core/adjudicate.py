@@ -290,13 +290,17 @@ def loosen_norms(judgement: Judgement, accusation: Accusation) -> None:
         worker: get_stated(judgement.context, past, worker)[part].norm
         for worker in past.base.workers
     }
-    for worker, norm in norms.items():
-        here = worker in judgement.base.roster  # else it is banned, or drawn since its removal
-        if here and is_beyond(norm, past.base.delta_max[part]):
+    for worker in find_reporters(norms, past.base.delta_max[part]):
+        if worker in judgement.base.roster:  # else it is banned, or drawn since its removal
             judgement.reopen(worker, past)
     root = judgement.context.layout(past).length(part) ** 0.5
     floor = compute_floor([*norms.values()], root)
     judgement.delta_floor = max(judgement.delta_floor, floor)
+
+
+def find_reporters(norms: Mapping[PeerId, float], delta_max: float) -> list[PeerId]:
+    """Who reported beyond the limit."""
+    return [worker for worker, norm in norms.items() if is_beyond(norm, delta_max)]
 
 
 def compute_floor(norms: Sequence[float], root: float) -> float:

@@ -1,0 +1,77 @@
+"""Patches for how attempts in trouble end (`zpeer/core/rules_of_agreement.py`)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from tools.mutating.patches import Patch, replaces, returns, skips, turns
+from zpeer.core.slow_path import is_closed
+from zpeer.ids import NOTHING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from zpeer.core.context import Context
+    from zpeer.core.state import Attempt
+    from zpeer.ids import Digest
+
+YES, NO = returns(value=True), returns(value=False)
+
+
+def count_from_entry(_result: float, context: Context) -> float:
+    """Each stage from when I entered it."""
+    attempt = context.attempt
+    return attempt.entered + attempt.base.allowances[attempt.stage - 1]
+
+
+def find_half(
+    _original: Callable[..., Any], named: Iterable[Digest], attempt: Attempt
+) -> Digest | None:
+    """What half of the roster names."""
+    counts = Counter(name for name in named if name != NOTHING)
+    n = len(attempt.base.roster)
+    return next((name for name, count in counts.items() if 2 * count >= n), None)
+
+
+def only_count(_original: Callable[..., Any], context: Context) -> None:
+    """Nobody is asked."""
+    context.attempt.tries += 1
+    context.attempt.tried = context.now
+    context.attempt.timer = 0.0
+
+
+AGREEMENT: dict[str, Patch] = {
+    "fixed times": turns(count_from_entry, "counted from when a peer enters a stage"),
+    "ask who is ahead": skips("nobody is asked"),
+    "ask everybody": skips("nobody is asked"),
+    "ask for bytes": skips("nobody is asked"),
+    "ask about echoes": skips("nobody is asked"),
+    "late verdicts": turns(
+        lambda _result, *_args, is_stuck: not is_stuck, "not once a call was joined"
+    ),
+    "show who waits": NO,
+    "show who leaves": NO,
+    "answer calls": skips("nothing is answered"),
+    "my verdict": returns(value=False, says="the first one stays"),
+    "valid views": returns(value=True, says="any view is taken"),
+    "call with proofs": skips("it is kept"),
+    "join": returns(value=False, says="nobody joins another's call"),
+    "no more stages": returns(value=True, says="it goes on signing"),
+    "rounds": turns(lambda result, *_args: result - 1, "one round less"),
+    "chains in time": returns(value=True, says="any chain is taken at any time"),
+    "all voices": returns(value=True, says="nobody need have closed"),
+    "closed in time": turns(lambda _result, *args: is_closed(*args), "at any time"),
+    "cut off": NO,
+    "rule 1": returns(None, "no vote counts"),
+    "q of views": returns(NOTHING, "it has none"),
+    "misdeeds return": returns([], "they are forgotten"),
+    "quoted bodies": NO,
+    "quoted shares": NO,
+    "brought proofs": returns((), "none is brought"),
+    "fetch the outcome": replaces(only_count, "nobody is asked"),
+    "shown sets": skips("none is kept"),
+    "late views": returns((), "they are forgotten"),
+    "majority of the signed": replaces(find_half, "half is enough"),
+    "show who departed": skips("nobody is shown anything"),
+}
