@@ -118,6 +118,7 @@ ACCUSED = last(
     case("false_accusation", Fault.FALSE_ACCUSATION, to="one"),
     case("false_accusation", Fault.INVALID_BODY, of="gradient"),
     case("partial_broadcast", Fault.FALSE_ACCUSATION, stage="CHECK", body="accusation"),
+    case("partial_broadcast", Fault.FALSE_ACCUSATION, stage="CHECK", body="accusation", to="half"),
     case("wrong_average", Fault.WRONG_AVERAGE),
     case("covered_shift", Fault.WRONG_AVERAGE, Fault.WRONG_SUM, shift=1000.0),
     case("colluding_cover", Fault.WRONG_AVERAGE, Fault.WRONG_SUM, shift=1000.0),
@@ -158,10 +159,16 @@ WITHHELD = (
     *(costly("silent", stage=stage) for stage in SLOW_STAGES),
     *(case("crash", Fault.SILENT, stage=stage) for stage in (*STAGES, *SLOW_STAGES)),
     *(case("crash", Fault.SILENT, stage=s, told="half") for s in ("COMMIT", "VERDICT", "VIEW")),
+    *(case("crash", Fault.SILENT, stage=s, told="one") for s in ("REVEAL", "CHECK", "CLOSED")),
+    *(  # all have its last word; its PARTs, its RESULT, its vote never come
+        case("crash", Fault.SILENT, stage=stage, told="all")
+        for stage in ("COMMIT", "AGGREGATED", "VERDICT", "DECIDED")
+    ),
     *(
         case("freeze", Fault.SILENT, stage=stage, seconds=100.0)
-        for stage in ("COMMIT", "AGGREGATED", "REVEAL", "PROJECTIONS", *SLOW_STAGES)
+        for stage in ("COMMIT", "AGGREGATED", "REVEAL", "PROJECTIONS", "CHECK", *SLOW_STAGES)
     ),
+    case("freeze", Fault.CLAIMED_BY_MOST, stage="VERDICT", seconds=100.0),
     case("last_moment", Fault.CLAIMED_BY_MOST, before_s=-0.5),
     *(case("partial_broadcast", Fault.CLAIMED_BY_MOST, stage=s, when="edge") for s in STAGES),
     case("wrong_head", Fault.SILENT, instead=True),
@@ -206,8 +213,9 @@ TWO_STORIES = (
     *(case("equivocation", Fault.EQUIVOCATION, stage=stage) for stage in (*STAGES, "VIEW")),
     *(
         case("equivocation", Fault.EQUIVOCATION, stage=stage, to="one")
-        for stage in ("COMMIT", "REVEAL", "VERDICT", "VIEW")
+        for stage in (*STAGES, "VIEW")
     ),
+    *last(3, case("equivocation", Fault.EQUIVOCATION, stage="CLOSED", to="one")),
     case("equivocation", Fault.EQUIVOCATION, stage="VERDICT", bodies=3),
     case("equivocation", Fault.EQUIVOCATION, stage="VIEW", bodies=3),
     case("equivocation", Fault.EQUIVOCATION, stage="COMMIT", lie="garbage"),
@@ -217,6 +225,16 @@ TWO_STORIES = (
     *(
         case("partial_broadcast", Fault.INVALID_BODY, stage=stage, body="garbage")
         for stage in STAGES
+    ),
+    case("partial_broadcast", Fault.INVALID_BODY, stage="COMMIT", body="garbage", to="half"),
+    *(case("restart", Fault.EQUIVOCATION, stage=stage) for stage in (*STAGES, "VIEW")),
+    case("restart", Fault.EQUIVOCATION, Fault.WRONG_SECRET, told="one"),
+    case("restart", Fault.EQUIVOCATION, stage="VERDICT", told="half"),
+    *(  # the call that it takes may cost one, if the ban of another comes first
+        case("restart", Fault.EQUIVOCATION, Fault.PAIR_ELIMINATED, stage=stage)._replace(
+            takes_one=True
+        )
+        for stage in ("CLOSED", "DECIDED")
     ),
 )
 PLOTTED = last(8, plotted("framed_owner", Fault.FALSE_ACCUSATION, Fault.WRONG_PROJECTION))

@@ -112,6 +112,8 @@ NOBODY_LEAVES: list[tuple[str, dict[str, object]]] = [
     ("last_moment", {}),
     ("partial_broadcast", {"stage": "COMMIT", "to": "half"}),
     ("partial_broadcast", {"stage": "VERDICT", "to": "half"}),
+    ("restart", {"stage": "REVEAL", "memory": "kept"}),
+    ("restart", {"stage": "VERDICT", "memory": "kept", "told": "one"}),
 ]
 for at in STAGES:
     NOBODY_LEAVES += [("partial_broadcast", {"stage": at}), ("freeze", {"stage": at})]
