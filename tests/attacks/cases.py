@@ -1,6 +1,6 @@
-"""Every shipped attack that costs its peer the place, and for what.
+"""Every shipped attack: what it costs its peer, or that it costs nobody anything.
 
-`tools/attack_matrix` runs the same list with 16 peers, 7 of them attackers.
+`tools/attack_matrix` runs the same list in larger swarms.
 """
 
 from __future__ import annotations
@@ -50,6 +50,11 @@ def costly(name: str, *more: Fault, **parameters: object) -> Case:
 def plotted(name: str, *faults: Fault, **parameters: object) -> Case:
     """An attack that takes two."""
     return Case(name, frozenset(), frozenset(faults), parameters, steps=2)
+
+
+def harmless(name: str, **parameters: object) -> Case:
+    """What costs nobody the place."""
+    return Case(name, frozenset(), frozenset(), parameters, steps=2)
 
 
 STAGES = ("COMMIT", "AGGREGATED", "REVEAL", "PROJECTIONS", "CHECK", "VERDICT")
@@ -249,6 +254,44 @@ CASES = (
     *PLOTTED,
 )
 ALONE = tuple(case for case in CASES if case.alone)
+
+HARMLESS = (
+    harmless("withheld_result"),
+    harmless("withheld_result", of="some"),
+    harmless("withheld_result", of="some", mode="wrong"),
+    harmless("false_claim", of="nobody"),
+    harmless("false_claim", of="itself"),
+    harmless("false_claim", of="twice", stage="CHECK"),
+    harmless("false_claim", of="stranger"),
+    harmless("false_claim", of="proof"),
+    harmless("stale_claim", age=2),
+    harmless("small_lies", units=55.0),
+    harmless("tuned_shift", share=0.2),
+    harmless("unhelpful"),
+    harmless("wrong_head"),
+    harmless("wrong_head", of="past"),
+    harmless("last_moment"),
+    harmless("partial_broadcast", stage="COMMIT", to="half"),
+    harmless("partial_broadcast", stage="VERDICT", to="half"),
+    harmless("restart", stage="REVEAL", memory="kept"),
+    harmless("restart", stage="VERDICT", memory="kept", told="one"),
+    *(harmless("partial_broadcast", stage=stage) for stage in STAGES),
+    *(harmless("freeze", stage=stage) for stage in STAGES),
+)
+"""What costs nobody anything (test_near_misses.py)."""
+FLOODS = tuple(
+    harmless("flood", kind=kind, count=3 if kind == "oversized" else 50)
+    for kind in (
+        *("garbage", "oversized", "signed", "requests", "replies", "chains"),
+        *("certificates", "tensors"),
+    )
+)
+LED = (
+    harmless("late", seconds=9.0),
+    harmless("old_view"),
+    harmless("inflated_durations"),
+)
+"""What leads nobody anywhere."""
 
 
 def pick_plots() -> tuple[Case, ...]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.attacks.cases import Case
+    from tests.attacks.mixes import Mix
     from zpeer.ids import Digest
     from zpeer.interfaces import Attack, Float32
     from zpeer.record import Departure, Record
@@ -126,6 +127,12 @@ def run_plot(
     """A whole run in which the peers at these places make the same attack together."""
     attacks = {place: build(name, parameters) for place in places}
     return run(directory, attacks, peers=peers, steps=steps, start=start, seed=seed, **changes)
+
+
+def run_mix(directory: Path, mix: Mix, seed: int = 0) -> Trial:
+    """A whole run with a different attack by each attacker."""
+    attacks = {place: build(name, parameters) for place, (name, parameters) in mix.attacks.items()}
+    return run(directory, attacks, peers=mix.peers, steps=mix.steps, seed=seed, charges_max=1)
 
 
 def until_gone(make: Callable[[int], Trial], *, takes_one: bool = False) -> Trial:

@@ -9,7 +9,16 @@ import pytest
 
 from plugins.attacks.held_secret import HeldSecret
 from plugins.attacks.lie_when_safe import LieWhenSafe
-from tests.attacks.harness import build, check_gone, check_unharmed, run, run_plot, until_gone
+from tests.attacks.harness import (
+    build,
+    check_gone,
+    check_unharmed,
+    run,
+    run_mix,
+    run_plot,
+    until_gone,
+)
+from tests.attacks.mixes import MIXES, Mix
 from zpeer.faults import FaultKind
 from zpeer.record import Outcome
 
@@ -126,61 +135,11 @@ def test_one_that_spends_itself_on_four_peers_ends_the_run_unharmed(tmp_path: Pa
     assert len({(result.head, result.parameters) for result in there}) == 1
 
 
-MIXES: list[tuple[str, dict[int, tuple[str, dict[str, object]]]]] = [
-    (
-        "withhold and claim",
-        {
-            1: ("withheld_part", {}),
-            3: ("false_claim", {"stage": "CHECK"}),
-            5: ("withheld_result", {"of": "all"}),
-            7: ("silent", {"stage": "REVEAL"}),
-        },
-    ),
-    (
-        "two stories everywhere",
-        {
-            1: ("equivocation", {"stage": "VIEW"}),
-            3: ("equivocation", {"stage": "CLOSED"}),
-            5: ("equivocation", {"stage": "VERDICT", "bodies": 3}),
-            7: ("equivocation", {"stage": "CHECK", "lie": "accusation"}),
-        },
-    ),
-    (
-        "late and dead",
-        {
-            1: ("crash", {"stage": "CHECK", "told": "half"}),
-            3: ("late_chain", {}),
-            5: ("freeze", {"stage": "PROJECTIONS", "seconds": 60.0}),
-            7: ("partial_broadcast", {"stage": "VERDICT", "when": "edge"}),
-        },
-    ),
-    (
-        "lies under cover of calls",
-        {
-            1: ("colluding_cover", {"shift": 1.0}),
-            3: ("false_claim", {"of": "turns", "stage": "VERDICT"}),
-            5: ("sign_flip", {}),
-            7: ("wrong_verdict", {}),
-        },
-    ),
-    (
-        "accusations and floods",
-        {
-            1: ("false_accusation", {"to": "one"}),
-            3: ("flood", {"kind": "signed", "count": 10}),
-            5: ("stale_claim", {}),
-            7: ("held_secret", {"then": "withheld", "when": "unwelcome"}),
-        },
-    ),
-]
-
-
-@pytest.mark.parametrize(("title", "mix"), MIXES, ids=[title for title, _ in MIXES])
+@pytest.mark.parametrize("mix", MIXES, ids=lambda mix: mix.title)
 def test_attacks_of_every_kind_at_once_leave_honest_peers_together(
-    title: str, mix: dict[int, tuple[str, dict[str, object]]], tmp_path: Path
+    mix: Mix, tmp_path: Path
 ) -> None:
-    attacks = {place: build(name, parameters) for place, (name, parameters) in mix.items()}
-    trial = run(tmp_path, attacks, peers=10, steps=8, charges_max=1)
+    trial = run_mix(tmp_path, mix)
     check_unharmed(trial, takes_one=True)
     gone = [result for result in trial.attackers if result.name in trial.faults]
-    assert len(gone) >= 3, title
+    assert len(gone) >= 3

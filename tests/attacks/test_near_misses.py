@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from plugins.attacks._colluder import Colluder
-from tests.attacks.cases import STAGES
+from tests.attacks.cases import FLOODS, HARMLESS
 from tests.attacks.harness import build, check_gone, check_unharmed, run, run_plot, until_gone
 from zpeer.faults import FaultKind
 from zpeer.record import Outcome
@@ -16,6 +16,7 @@ from zpeer.record import Outcome
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.attacks.cases import Case
     from tests.attacks.harness import Trial
     from zpeer.interfaces import AttackContext, Bytes
 
@@ -94,49 +95,18 @@ def test_a_relocated_gradient_without_a_shift_is_still_not_ones_own(tmp_path: Pa
     check_gone(trial, [FaultKind.WRONG_GRADIENT])
 
 
-NOBODY_LEAVES: list[tuple[str, dict[str, object]]] = [
-    ("withheld_result", {}),
-    ("withheld_result", {"of": "some"}),
-    ("withheld_result", {"of": "some", "mode": "wrong"}),
-    ("false_claim", {"of": "nobody"}),
-    ("false_claim", {"of": "itself"}),
-    ("false_claim", {"of": "twice", "stage": "CHECK"}),
-    ("false_claim", {"of": "stranger"}),
-    ("false_claim", {"of": "proof"}),
-    ("stale_claim", {"age": 2}),
-    ("small_lies", {"units": 55.0}),
-    ("tuned_shift", {"share": 0.2}),
-    ("unhelpful", {}),
-    ("wrong_head", {}),
-    ("wrong_head", {"of": "past"}),
-    ("last_moment", {}),
-    ("partial_broadcast", {"stage": "COMMIT", "to": "half"}),
-    ("partial_broadcast", {"stage": "VERDICT", "to": "half"}),
-    ("restart", {"stage": "REVEAL", "memory": "kept"}),
-    ("restart", {"stage": "VERDICT", "memory": "kept", "told": "one"}),
-]
-for at in STAGES:
-    NOBODY_LEAVES += [("partial_broadcast", {"stage": at}), ("freeze", {"stage": at})]
-
-
-@pytest.mark.parametrize(("name", "parameters"), NOBODY_LEAVES, ids=str)
-def test_what_is_no_fault_costs_nobody_the_place(
-    name: str, parameters: dict[str, object], tmp_path: Path
-) -> None:
-    trial = run_plot(tmp_path, name, parameters, [1, 4], steps=2, charges_max=1)
+@pytest.mark.parametrize("case", HARMLESS, ids=lambda case: case.label)
+def test_what_is_no_fault_costs_nobody_the_place(case: Case, tmp_path: Path) -> None:
+    trial = run_plot(tmp_path, case.name, case.parameters, [1, 4], steps=case.steps, charges_max=1)
     check_unharmed(trial)
     assert trial.departures == []
     assert not any(record.charges for record in trial.records)
     assert {record.outcome for record in trial.records} <= {Outcome.COUNTED, Outcome.CLOSING}
 
 
-@pytest.mark.parametrize(
-    "kind",
-    ["garbage", "oversized", "signed", "requests", "replies", "chains", "certificates", "tensors"],
-)
-def test_a_flood_is_dropped_and_no_memory_grows(kind: str, tmp_path: Path) -> None:
-    count = 3 if kind == "oversized" else 50
-    trial = run_plot(tmp_path, "flood", {"kind": kind, "count": count}, [1], steps=3)
+@pytest.mark.parametrize("case", FLOODS, ids=lambda case: case.label)
+def test_a_flood_is_dropped_and_no_memory_grows(case: Case, tmp_path: Path) -> None:
+    trial = run_plot(tmp_path, case.name, case.parameters, [1], steps=3)
     check_unharmed(trial)
     assert trial.departures == []
     calm = run(tmp_path / "calm", {}, steps=3)
