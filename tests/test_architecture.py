@@ -82,6 +82,16 @@ def test_lower_floors_never_import_higher_ones_and_the_core_is_pure() -> None:
     assert "2 kept, 0 broken" in done.stdout
 
 
+def test_every_module_stands_on_a_floor() -> None:
+    config = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    layers = config["tool"]["importlinter"]["contracts"][0]["layers"]
+    placed = {name.strip() for layer in layers for name in layer.split("|")}
+    files = {f"zpeer.{path.stem}" for path in (ROOT / "zpeer").glob("*.py")} - {"zpeer.__init__"}
+    packages = {f"zpeer.{path.parent.name}" for path in (ROOT / "zpeer").glob("*/__init__.py")}
+    assert packages >= {"zpeer.core", "zpeer.transport"}
+    assert placed == files | packages
+
+
 def test_every_module_of_the_core_has_its_tests() -> None:
     modules = {path.stem for path in (ROOT / "zpeer/core").glob("*.py")} - {"__init__"}
     tests = {path.stem.removeprefix("test_") for path in (ROOT / "tests/core").glob("test_*.py")}
@@ -95,6 +105,12 @@ def test_files_and_functions_are_short(path: Path) -> None:
     assert lines <= FILE_LINES_MAX, f"{name_of(path)} has {lines} lines"
     long = [(name, size) for name, size in functions(path) if size > FUNCTION_LINES_MAX]
     assert not long
+
+
+@pytest.mark.parametrize("path", sources("tests"), ids=name_of)
+def test_files_of_tests_are_short(path: Path) -> None:
+    lines = len(path.read_text().splitlines())
+    assert lines <= FILE_LINES_MAX, f"{name_of(path)} has {lines} lines"
 
 
 def test_the_median_function_is_shorter_than_ten_lines() -> None:

@@ -221,7 +221,7 @@ def main() -> int:
     )
     parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="these attacks")
     parser.add_argument("--small", action="store_true", help="without the swarms of 16")
-    parser.add_argument("--steps", type=int, default=40, help="of an attack that waits for draws")
+    parser.add_argument("--steps", type=int, default=24, help="of an attack that waits for draws")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the tables here too")
     asked = parser.parse_args()

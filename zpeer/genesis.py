@@ -78,14 +78,3 @@ class Genesis(msgspec.Struct, frozen=True):
     def delta(self) -> float:
         """Delta: seconds within which a message between honest peers arrives (section 5)."""
         return self.patience / 6
-
-
-class Deadlines(msgspec.Struct, frozen=True):
-    """Seconds a stage may take on this machine (from `patience`; protocol issue: at least 10
-    each)."""
-
-    stage: float
-    heavy: float
-    """COMMIT and CHECK, in which gradients are computed."""
-    assembly: float
-    """Waiting for all at the start."""

@@ -164,3 +164,8 @@ def two_stories(stage: Stage, second: int = 3, *, times: int = 1) -> Tamper:
         return done
 
     return tamper
+
+
+def past_of(ring: Ring) -> tuple[Toy, Digest]:
+    """Peer 0 after its first record, and the head of the attempt that is over."""
+    return run_to(ring, Stage.COMMIT, records=1), ring.genesis.run
