@@ -115,6 +115,17 @@ def test_a_missing_part_is_named_by_who_waits_for_it() -> None:
     )
 
 
+def test_nobody_names_itself_among_those_it_waits_for() -> None:
+    quiet = without(fx.SendPart, fx.SendBlob)
+    stopped = Ring(4, tampers={2: quiet}, agreement=Agreement.STOP).run()
+    calling = Ring(4, tampers={2: quiet}).run()
+    for i in (0, 1, 3):
+        ended = stopped.toys[peer(i)].ended
+        assert f"peer-{i}" not in ended.reason
+        assert peer(i) not in ended.peers
+        assert not any(f"peer-{i}" in each.reason for each in calling.toys[peer(i)].warnings)
+
+
 class TwoFaced(Ring):
     """Peer 2 sends peer 0 a part that is not what it committed to, and answers no question."""
 

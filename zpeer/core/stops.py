@@ -35,7 +35,7 @@ def stop_cut_off(context: Context, reason: str) -> None:
 def stop_waiting(context: Context) -> None:
     """Say which stage, which peers and what was awaited."""
     attempt = context.attempt
-    late = [peer for peer in attempt.base.roster if attempt.signed(attempt.stage, peer) is None]
+    late = [peer for peer in context.others if attempt.signed(attempt.stage, peer) is None]
     lines = [*list_awaited(context), *describe_missing_messages(context)]
     context.stop(
         5,
