@@ -1,16 +1,20 @@
 """Waiting for all peers of a run at the start, with a progress line and a limit.
 
-Nothing is signed before everybody is there, so a start that fails costs nothing but time.
+Who hears all says so to all, and all start together (`readiness.py`). No slot is signed before, so
+a start that fails costs nothing but time.
 """
 
 from __future__ import annotations
 
 import time
+from math import inf
 from typing import TYPE_CHECKING
 
+from zpeer.crypto import Verifier
 from zpeer.errors import InterruptedStartError, StartError, WireError
 from zpeer.ids import short
 from zpeer.observations import Assembling
+from zpeer.readiness import Readiness, is_words
 from zpeer.signed import Signed
 from zpeer.transport import (
     BadFrame,
@@ -40,6 +44,9 @@ and a run that starts without it stops at its first deadline, with its keys used
 FAREWELL_SECONDS = 3.0
 """Who finds that it differs stays so long: the others are still connecting, and shall learn why it
 will not come. Longer than ZeroMQ waits before it tries again."""
+GRACE_SECONDS = 5.0
+"""Who has words of enough peers, but not of all, waits so long for the rest: their connections
+stand a moment later, or they will never say anything."""
 EARLY_MAX: dict[type, int] = {ControlFrame: 16, BulkFrame: 2}
 """Kept of each peer: it can send its COMMIT and a PART before it needs something of mine."""
 
@@ -67,41 +74,74 @@ class Muster:
         self.early: list[ControlFrame | BulkFrame] = []
         self._decode = prepared.shared.decode
         self._reported: set[PeerId] = set()
+        self._shown: list[PeerId] | None = None
+        self._enough_since = inf
+        identities = prepared.run.identities
+        self._readiness = Readiness(
+            prepared.shared.genesis.run,
+            prepared.run.peer_ids,
+            prepared.me,
+            session=transport.session,
+            sign=prepared.identity.signing.sign,
+            verify=Verifier(identity.key for identity in identities).verify_digest,
+        )
 
     def wait(self, interruption: Callable[[], str]) -> None:
-        """Return when all are connected.
+        """Return when all start.
 
         Raises StartError after the limit, and when most of the others are in another run: then it
         is this peer that differs. Raises InterruptedStartError on a signal to end.
         """
         deadline = time.monotonic() + self._limit
-        shown: list[PeerId] | None = None
-        while missing := self._find_missing():
-            if missing != shown:
-                self._show(missing)
-                shown = missing
+        while not self._may_start(missing := self._find_missing()):
+            self._show(missing)
             now = time.monotonic()
+            awaited = missing or self._readiness.missing
             if interruption():
-                raise self._make_interrupted(interruption(), missing)
+                raise self._make_interrupted(interruption(), awaited)
             if now > deadline:
-                raise StartError(self._explain_missing(missing))
+                raise StartError(self._explain_missing(awaited))
             for item in self._transport.poll(min(POLL_SECONDS, max(0.0, deadline - now))):
                 self._take(item)
             if 2 * len(self._refused) > len(self._others):
                 self._say_farewell(interruption)
                 raise StartError(self._explain_refusals())
+        self._send_all(self._readiness.show())
         self._show([])
+
+    def _may_start(self, missing: list[PeerId]) -> bool:
+        """Whether all do; if I hear all, I say so first."""
+        readiness = self._readiness
+        if not missing and (word := readiness.say(self._transport.sessions())):
+            self._send_all(word)
+        if not readiness.is_enough:
+            return False
+        self._enough_since = min(self._enough_since, time.monotonic())
+        is_late = time.monotonic() >= self._enough_since + GRACE_SECONDS
+        return readiness.is_told or is_late or not (missing or readiness.missing)
+
+    def _send_all(self, frame: bytes) -> None:
+        for peer in self._others:
+            self._transport.send_control(peer, frame)
 
     def _find_missing(self) -> list[PeerId]:
         connected = self._transport.connected(RECENT_SECONDS)
         return [peer for peer in self._others if peer not in connected]
 
     def _show(self, missing: list[PeerId]) -> None:
+        """Say whom I wait for, if that has changed."""
+        if missing == self._shown:
+            return
+        self._shown = missing
         total = len(self._others) + 1
         names = [self._names[peer] for peer in missing]
         self._observe(Assembling(self._name, total - len(missing), total, names))
 
     def _take(self, item: Incoming) -> None:
+        if isinstance(item, ControlFrame) and is_words(item.data):
+            if not self._readiness.take(item.peer, item.data):
+                self._report_garbage(item.peer)
+            return
         if isinstance(item, ControlFrame | BulkFrame):
             self._keep(item)
             return
@@ -154,12 +194,17 @@ class Muster:
 
     def _explain_missing(self, missing: list[PeerId]) -> str:
         """Whom it waited for in vain, and what is known of each."""
-        lines = [f"{self._names[peer]}: {self._transport.describe(peer)}" for peer in missing]
+        lines = [f"{self._names[peer]}: {self._describe(peer)}" for peer in missing]
         return (
             f"{len(missing)} of {len(self._others) + 1} peers were not there; all are waited for,"
             f" at most {self._limit:.0f} s (the key `assembly`). Nothing was signed, so the run can"
             f" be started again. Missing: {'; '.join(lines)}"
         )
+
+    def _describe(self, peer: PeerId) -> str:
+        """Why the start waits for a peer."""
+        known = self._transport.describe(peer)
+        return "connected, but it does not hear all others" if known == "connected" else known
 
     def _explain_refusals(self) -> str:
         sections = sorted({name for item in self._refused.values() for name in item.sections})

@@ -34,6 +34,7 @@ from zpeer.muster import Muster, note
 from zpeer.observations import Evaluated
 from zpeer.parts import Layout
 from zpeer.preparation import Prepared, prepare
+from zpeer.readiness import is_words
 from zpeer.recording import Recorder, SegmentLimits
 from zpeer.reporting import Traffic
 from zpeer.transport import BulkFrame, ControlFrame, Incoming, Listen, Sizes, Transport
@@ -289,6 +290,8 @@ class Process:
     def _take(self, item: Incoming) -> None:
         """One thing that the transport gave."""
         session = self._peer.session
+        if isinstance(item, ControlFrame) and is_words(item.data):
+            return  # of one who started later
         if isinstance(item, ControlFrame):
             session.receive_control(item.peer, item.data, self._ear.time())
         elif isinstance(item, BulkFrame):

@@ -232,6 +232,15 @@ class Transport:
             if link.is_connected and now - link.last_beat < within_s
         }
 
+    @property
+    def session(self) -> bytes:
+        """What my greetings call this process."""
+        return self._hello.session
+
+    def sessions(self) -> dict[PeerId, bytes]:
+        """What the last accepted greeting of each peer calls its process; zeros before one."""
+        return {peer: self._control.links[peer].session for peer in self._links}
+
     def describe(self, peer: PeerId) -> str:
         """Why a peer is not connected, for people."""
         link = self._links.get(peer)
