@@ -7,29 +7,29 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 import numpy as np
 
-from tests.swarm import DIMENSION, Softmax, make_shared
+from tests.swarms import DIMENSION, Softmax, make_shared
 from zpeer import effects as fx
 from zpeer import events as ev
-from zpeer.assembly import Numerics, Own, assemble
+from zpeer.compute.gradients import Gradients
+from zpeer.compute.measures import Measures
+from zpeer.compute.worker import Arrival
 from zpeer.genesis import Protection
-from zpeer.gradients import Gradients
 from zpeer.ids import NOTHING, PeerId, digest
-from zpeer.measures import Measures
 from zpeer.numerics.dealing import to_bytes
 from zpeer.parts import Bulk, Layout
 from zpeer.record import Outcome, Record
-from zpeer.reporting import Traffic
+from zpeer.shell.assembly import Numerics, Own, assemble
+from zpeer.shell.reporting import Traffic
 from zpeer.signed import PROTOCOL_VERSION
-from zpeer.worker import Arrival
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from zpeer.assembly import Peer
+    from zpeer.compute.worker import Job
     from zpeer.ids import Digest
     from zpeer.interfaces import Aggregator, Float32
-    from zpeer.worker import Job
+    from zpeer.shell.assembly import Peer
 
 WORKERS = 3
 SEED = digest("seed")

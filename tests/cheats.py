@@ -11,13 +11,13 @@ import msgspec
 
 from plugins.attacks._accuse import accuse, accuse_over_my_part
 from plugins.attacks.wrong_sum import WrongSum
-from tests.swarm import Softmax, make_shared, names
+from tests.swarms import Softmax, make_shared, names
 from zpeer import effects as fx
 from zpeer.attacker import HonestAttack
-from zpeer.case import Court
-from zpeer.evidence import Evidence, read_evidence
 from zpeer.faults import FaultKind
 from zpeer.ids import PeerId, digest
+from zpeer.judging.case import Court
+from zpeer.judging.evidence import Evidence, read_evidence
 from zpeer.messages import Accusation, Check, stage_of
 from zpeer.plugins import load_plugins
 from zpeer.relays import Chain
@@ -26,11 +26,11 @@ from zpeer.simulation import LocalSwarm, Signatures
 from zpeer.wire import decode_control, decode_payload, encode_payload
 
 if TYPE_CHECKING:
+    from zpeer.compute.parameters import ParameterFiles
     from zpeer.conduct import Outgoing
     from zpeer.ids import Digest
     from zpeer.interfaces import Attack, AttackContext, Float32
     from zpeer.messages import Message
-    from zpeer.parameters import ParameterFiles
     from zpeer.record import Record
 
 replace = msgspec.structs.replace

@@ -13,12 +13,12 @@ import pytest
 
 from zpeer import hookspecs, interfaces
 from zpeer.attacker import HonestAttack
+from zpeer.compute.trainer import Trainer, initial_parameters
 from zpeer.conduct import After
-from zpeer.config import PeerFile, RunFile, Template, load_template
 from zpeer.effects import SendPart
 from zpeer.ids import NOTHING, PeerId, digest, number
 from zpeer.plugins import HOOKS, Plugin, load_plugins
-from zpeer.trainer import Trainer, initial_parameters
+from zpeer.runs.config import PeerFile, RunFile, Template, load_template
 from zpeer.validation import model_of
 
 if TYPE_CHECKING:

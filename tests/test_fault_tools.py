@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.test_scoreboard import decided, ended
+from tests.swarm.test_scoreboard import decided, ended
 from tools.faults import CUT_OFF, KILLED, NAMES, REMOVED, Fault, make_faults, nothing
 from tools.process_faults import find_problems, show_row
 from tools.relay import Line, Relay, open_door
 from tools.scene import Outcome, Player, Scene, Span
 from zpeer.observations import Left
-from zpeer.scoreboard import Member, Scoreboard
+from zpeer.swarm.scoreboard import Member, Scoreboard
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

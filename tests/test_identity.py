@@ -22,7 +22,7 @@ from zpeer.identity import (
     verified,
 )
 from zpeer.ids import digest_bytes
-from zpeer.journal import SecondBodyError, SlotJournal, journal_path, read_slots
+from zpeer.shell.journal import SecondBodyError, SlotJournal, journal_path, read_slots
 from zpeer.signed import Stage
 
 if TYPE_CHECKING:

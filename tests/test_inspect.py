@@ -10,18 +10,18 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from tests.recorded import HEADER, PEERS, CounterCore, make_events, make_record, record_counter
+from tests.recorded.logs import HEADER, PEERS, CounterCore, make_events, make_record, record_counter
 from zpeer.effects import Decide
 from zpeer.errors import ZpeerError
 from zpeer.events import TimerFired
-from zpeer.evidence import Evidence, Witness, write_evidence
 from zpeer.faults import FaultKind
 from zpeer.identity import keygen
 from zpeer.ids import digest, digest_bytes
 from zpeer.inspect import inspect_file
+from zpeer.judging.evidence import Evidence, Witness, write_evidence
 from zpeer.record import Departure
-from zpeer.recording import Recorder
-from zpeer.zlog import PayloadKind
+from zpeer.recorded.recording import Recorder
+from zpeer.recorded.zlog import PayloadKind
 
 if TYPE_CHECKING:
     from pathlib import Path

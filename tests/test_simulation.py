@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from plugins.aggregators.centered_clip import CenteredClip
 from plugins.attacks.withheld_result import WithheldResult
-from tests.swarm import Softmax, make_shared, make_swarm, names
+from tests.swarms import Softmax, make_shared, make_swarm, names
 from zpeer.attacker import HonestAttack
 from zpeer.conduct import After, Honest, SendSigned
 from zpeer.crypto import SigningKey, Verifier

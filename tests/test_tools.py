@@ -14,14 +14,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.test_scoreboard import decided, ended
+from tests.swarm.test_scoreboard import decided, ended
 from tools import accuracy_table, demo
 from tools.comparison import ATTACKERS, PEERS, Comparison, make_plans
 from tools.experiment import Plan, Result, markdown
 from tools.kernel import Effort, read_effort, read_memory, tcp_bytes_sent
 from tools.traffic import Sample, judge_kernel
 from zpeer.observations import Evaluated, Left
-from zpeer.scoreboard import Member, Scoreboard
+from zpeer.swarm.scoreboard import Member, Scoreboard
 
 ROOT = Path(__file__).resolve().parents[1]
 NAMES = [f"peer-{place}" for place in range(PEERS)]

@@ -35,7 +35,7 @@ from zpeer.messages import (
 from zpeer.proofs import QUOTED_STAGES, Equivocation, Misdeed
 from zpeer.record import Charge, Departure, Draw, Matter, Outcome, Record
 from zpeer.relays import Certificate, Chain, ProofReply, Relay, SetReply, SetRequest
-from zpeer.settings import CHARGES_MOST
+from zpeer.runs.settings import CHARGES_MOST
 from zpeer.signed import STEP_STAGES, Signed, Stage
 from zpeer.wire import (
     CHARGES_MAX,

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from tools.comparison import ATTACKERS, PEERS, Comparison, compare
 from tools.experiment import RUNS, markdown, percent, report
-from zpeer.view import PlainView
+from zpeer.swarm.view import PlainView
 
 SEEDS = (0, 1, 2)
 HEADER = [

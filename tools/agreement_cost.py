@@ -31,9 +31,9 @@ from tools.process_faults import find_problems
 from tools.scene import play
 from tools.spoken import count_messages, find_stuck
 from tools.step_time import Watching
-from zpeer.documents import read_document, set_section, write_text
+from zpeer.runs.documents import read_document, set_section, write_text
 from zpeer.signed import STEP_STAGES, Stage
-from zpeer.view import PlainView
+from zpeer.swarm.view import PlainView
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

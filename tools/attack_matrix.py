@@ -29,7 +29,7 @@ from rich.table import Table
 from tests.attacks.cases import CASES, FLOODS, HARMLESS, LED, PLOTS, Case
 from tests.attacks.harness import check_evidence, check_gone, check_unharmed, run_mix, run_plot
 from tests.attacks.mixes import BIG_MIXES, MIXES, Mix
-from tests.swarm import Softmax
+from tests.swarms import Softmax
 from tools.experiment import markdown
 from zpeer.faults import FaultKind, is_ban
 

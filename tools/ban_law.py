@@ -29,7 +29,7 @@ from rich.progress import track
 from rich.table import Table
 
 from tests.attacks.harness import build
-from tests.swarm import make_swarm
+from tests.swarms import make_swarm
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from tools.experiment import Plan, Result, percent, run_plan
-from zpeer.initialise import Attackers
+from zpeer.runs.initialise import Attackers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from zpeer.view import View
+    from zpeer.swarm.view import View
 
 PEERS = 8
 ATTACKERS = 3

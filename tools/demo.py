@@ -14,10 +14,10 @@ from rich.console import Console
 
 from tools.comparison import ATTACKERS, PEERS, START, Comparison, compare
 from tools.experiment import RUNS, markdown, percent, report
-from zpeer.figure import curve_of, draw
-from zpeer.summary import summarize
-from zpeer.swarm import CODE_INTERRUPTED
-from zpeer.view import make_view
+from zpeer.swarm.driver import CODE_INTERRUPTED
+from zpeer.swarm.figure import curve_of, draw
+from zpeer.swarm.summary import summarize
+from zpeer.swarm.view import make_view
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from zpeer.initialise import Attackers, init_local
 from zpeer.observations import StepDecided
-from zpeer.swarm import make_board, watch
+from zpeer.runs.initialise import Attackers, init_local
+from zpeer.swarm.driver import make_board, watch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from zpeer.scoreboard import Scoreboard
-    from zpeer.view import View
+    from zpeer.swarm.scoreboard import Scoreboard
+    from zpeer.swarm.view import View
 
 ROOT = Path(__file__).resolve().parents[1]
 RUNS = ROOT / "runs"

@@ -18,10 +18,10 @@ from rich.console import Console
 
 from tools.experiment import QUADRATIC, ROOT, RUNS, Plan, markdown, report, run_plan
 from tools.kernel import Memory, find_peers, read_memory
-from zpeer.view import PlainView, say_bytes
+from zpeer.swarm.view import PlainView, say_bytes
 
 if TYPE_CHECKING:
-    from zpeer.scoreboard import Scoreboard
+    from zpeer.swarm.scoreboard import Scoreboard
 
 DIMENSION = 11_173_962
 PEERS = 16

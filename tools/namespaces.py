@@ -24,9 +24,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from tools.relay import Line
-from zpeer.config import RUN_FILE
-from zpeer.documents import read_document, write_text
 from zpeer.ids import digest, number
+from zpeer.runs.config import RUN_FILE
+from zpeer.runs.documents import read_document, write_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -34,7 +34,7 @@ from tools.faults import (
 from tools.namespaces import Switch, isolate
 from tools.relay import Relay
 from tools.scene import Outcome, play, typical_seconds
-from zpeer.view import PlainView
+from zpeer.swarm.view import PlainView
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -16,10 +16,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from tools.kernel import find_socket_owners
-from zpeer.config import RUN_FILE
-from zpeer.documents import read_document, write_text
 from zpeer.ids import digest, number
-from zpeer.initialise import LOOPBACK, find_free_ports
+from zpeer.runs.config import RUN_FILE
+from zpeer.runs.documents import read_document, write_text
+from zpeer.runs.initialise import LOOPBACK, find_free_ports
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -21,18 +21,18 @@ import msgspec
 from tools.kernel import find_peers
 from tools.namespaces import Switch, move_into
 from tools.relay import Relay, lead_through
-from zpeer.config import load_run
-from zpeer.initialise import init_local
 from zpeer.observations import StepDecided
-from zpeer.renewal import STATE
-from zpeer.swarm import Swarm, make_board, peer_files
+from zpeer.runs.config import load_run
+from zpeer.runs.initialise import init_local
+from zpeer.runs.renewal import STATE
+from zpeer.swarm.driver import Swarm, make_board, peer_files
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tools.experiment import Plan
-    from zpeer.scoreboard import Scoreboard
-    from zpeer.view import View
+    from zpeer.swarm.scoreboard import Scoreboard
+    from zpeer.swarm.view import View
 
 Wait = float | Callable[[], bool]
 Script = Callable[["Scene"], Iterator[Wait]]

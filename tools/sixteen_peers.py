@@ -15,8 +15,8 @@ from rich.console import Console
 
 from tools.experiment import RUNS, Plan, Result, markdown, percent, report, run_plan
 from zpeer.ids import digest
-from zpeer.initialise import Attackers
-from zpeer.view import make_view
+from zpeer.runs.initialise import Attackers
+from zpeer.swarm.view import make_view
 
 PEERS, ATTACKERS = 16, 7
 ATTACKS = ("sign_flip", "wrong_sum", "wrong_projection")

@@ -11,8 +11,8 @@ from zpeer.core.schedule import compute_allowance
 from zpeer.core.slow_path import CLOSED_BY, HOP, ROUND
 from zpeer.events import Started
 from zpeer.record import Outcome
+from zpeer.recorded.zlog import Entry, read_log
 from zpeer.signed import STEP_STAGES, Stage
-from zpeer.zlog import Entry, read_log
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

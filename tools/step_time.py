@@ -34,13 +34,13 @@ from rich.console import Console
 
 from tools.experiment import QUADRATIC, RUNS, Plan, markdown, report, run_plan
 from tools.kernel import Effort, find_peers, read_effort
-from zpeer.view import PlainView
+from zpeer.swarm.view import PlainView
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from zpeer.observations import StepDecided
-    from zpeer.scoreboard import Scoreboard
+    from zpeer.swarm.scoreboard import Scoreboard
 
 PROTECTIONS = ("full", "none")
 STAGES = ("commit", "aggregated", "reveal", "projections", "check", "verdict", "decided")

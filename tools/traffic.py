@@ -19,10 +19,10 @@ from rich.console import Console
 
 from tools.experiment import QUADRATIC, RUNS, Plan, Result, markdown, report, run_plan
 from tools.kernel import find_peers, tcp_bytes_sent
-from zpeer.view import PlainView, say_bytes
+from zpeer.swarm.view import PlainView, say_bytes
 
 if TYPE_CHECKING:
-    from zpeer.scoreboard import Scoreboard
+    from zpeer.swarm.scoreboard import Scoreboard
 
 PEERS = 8
 BLOCKS = 1250

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from msgspec.structs import replace
 
+from zpeer.compute.measures import get_axes
 from zpeer.conduct import AT_ONCE, Hearing
 from zpeer.core.base import make_first_base, make_next_base
 from zpeer.core.draw import validators_in_force
@@ -27,7 +28,6 @@ from zpeer.errors import PluginError, WireError, ZpeerError
 from zpeer.events import MessageReceived, SecretDrawn, Started
 from zpeer.factories import describe_error
 from zpeer.ids import NOTHING, Digest, PeerId, digest
-from zpeer.measures import get_axes
 from zpeer.messages import Commit, Message
 from zpeer.numerics.dealing import deal, from_bytes
 from zpeer.numerics.projections import scalars
@@ -38,12 +38,14 @@ from zpeer.wire import decode_payload, encode_payload
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from zpeer.compute.gradients import Gradients
+    from zpeer.compute.parameters import ParameterFiles
+    from zpeer.compute.store import Bytes, TensorStore
     from zpeer.conduct import Outgoing
     from zpeer.core.state import Base
     from zpeer.effects import Effect
     from zpeer.events import Event, Scalars
     from zpeer.genesis import Genesis
-    from zpeer.gradients import Gradients
     from zpeer.interfaces import (
         Aggregator,
         Attack,
@@ -52,9 +54,7 @@ if TYPE_CHECKING:
         Float32,
         ValidatorPolicy,
     )
-    from zpeer.parameters import ParameterFiles
     from zpeer.record import Record
-    from zpeer.store import Bytes, TensorStore
     from zpeer.wire import WireLimits
 
 SITUATIONS_REMEMBERED = 4

@@ -115,8 +115,8 @@ def init(
     if join is not None:
         peer_file(directory, run=join, key=require("--key", key), bind=bind, advertise=advertise)
         return
-    from zpeer.initialise import Attackers, init_local, init_shared  # noqa: PLC0415
-    from zpeer.templates import find_template, read_changes  # noqa: PLC0415
+    from zpeer.runs.initialise import Attackers, init_local, init_shared  # noqa: PLC0415
+    from zpeer.runs.templates import find_template, read_changes  # noqa: PLC0415
 
     path = find_template(require("--from", template))
     changes = read_changes(set_)
@@ -154,8 +154,8 @@ def peer_file(
     advertise: Annotated[str, typer.Option(help="Where others reach me, if another.")] = "",
 ) -> None:
     """Write my own peer file for a run of several owners."""
-    from zpeer.config import load_run  # noqa: PLC0415
-    from zpeer.peerfile import join_run  # noqa: PLC0415
+    from zpeer.runs.config import load_run  # noqa: PLC0415
+    from zpeer.runs.peerfile import join_run  # noqa: PLC0415
 
     made = join_run(run, key, path, bind=bind or None, advertise=advertise or None)
     for code in load_run(run).plugin_paths:
@@ -183,7 +183,7 @@ def swarm(
     ] = False,
 ) -> None:
     """Run all peers of a run on this machine, and watch them."""
-    from zpeer.swarm import run_swarm  # noqa: PLC0415
+    from zpeer.swarm.driver import run_swarm  # noqa: PLC0415
 
     raise typer.Exit(run_swarm(directory, plain=plain, fresh=not again))
 
@@ -235,7 +235,7 @@ def replay(
     go_on: Annotated[bool, typer.Option(help="Go on after a difference.")] = False,
 ) -> None:
     """Run a recorded log through a fresh core. Exits with 0 equal, 1 different."""
-    from zpeer.replay import replay_log  # noqa: PLC0415
+    from zpeer.recorded.replay import replay_log  # noqa: PLC0415
 
     code = replay_log(
         log,
@@ -280,7 +280,7 @@ def verify_evidence(
     run: Annotated[Path, typer.Option(help="The run file.")],
 ) -> None:
     """Judge a ban offline. Exits with 0 proven, 1 not proven, 2 unreadable or altered."""
-    from zpeer.evidence_cli import verify_file  # noqa: PLC0415
+    from zpeer.judging.evidence_cli import verify_file  # noqa: PLC0415
 
     raise typer.Exit(verify_file(evidence, run))
 
@@ -291,7 +291,7 @@ def export_log(
     out: Annotated[Path, typer.Argument(help="The MCAP file to write.")],
 ) -> None:
     """Write a log as MCAP, for other tools to show."""
-    from zpeer.export import export_mcap  # noqa: PLC0415
+    from zpeer.recorded.export import export_mcap  # noqa: PLC0415
 
     typer.echo(f"{out}: {export_mcap(log, out)} messages")
 
@@ -306,7 +306,7 @@ def require(option: str, value: Any) -> Any:
 def read_members(texts: list[str]) -> list[Any]:
     """NAME.pub=HOST:PORT, once for each peer."""
     from zpeer.identity import load_public  # noqa: PLC0415
-    from zpeer.initialise import Member  # noqa: PLC0415
+    from zpeer.runs.initialise import Member  # noqa: PLC0415
 
     members = []
     for text in texts:

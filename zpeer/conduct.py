@@ -20,10 +20,10 @@ from zpeer.signed import Signed
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from zpeer.compute.store import Bytes
     from zpeer.ids import Digest
     from zpeer.interfaces import Float32
     from zpeer.record import Record
-    from zpeer.store import Bytes
 
 
 class SendSigned(msgspec.Struct, frozen=True):

@@ -15,13 +15,16 @@ from rich.console import Console
 from rich.table import Table
 from safetensors import SafetensorError, safe_open
 
-from zpeer import config, evidence, identity, zlog
+from zpeer import identity
 from zpeer.effects import Decide, Warn
 from zpeer.errors import ConfigError, EvidenceError, ZpeerError
 from zpeer.ids import digest_bytes, short
+from zpeer.judging import evidence
 from zpeer.narrator import Narrator, printable, say_agreement
-from zpeer.selection import find_peer
-from zpeer.why import new_charges, tell_why
+from zpeer.recorded import zlog
+from zpeer.recorded.selection import find_peer
+from zpeer.recorded.why import new_charges, tell_why
+from zpeer.runs import config
 from zpeer.wire import WireLimits
 
 if TYPE_CHECKING:

@@ -18,36 +18,36 @@ from typing import TYPE_CHECKING, Self
 
 import msgspec
 
-from zpeer.assembly import Own, Peer, Plot, assemble
+from zpeer.compute.hand import Hand
 from zpeer.crypto import Verifier
 from zpeer.effects import Stop
 from zpeer.errors import StartError, ZpeerError
 from zpeer.events import Started
 from zpeer.genesis import WARNINGS
-from zpeer.hand import Hand
-from zpeer.interruption import handling_signals
-from zpeer.journal import SlotJournal
-from zpeer.leavers import Leavers
-from zpeer.listening import Ear
-from zpeer.logs import log_observation, make_logger
-from zpeer.muster import Muster, note
 from zpeer.observations import Evaluated
 from zpeer.parts import Layout
-from zpeer.preparation import Prepared, prepare
-from zpeer.readiness import is_words
-from zpeer.recording import Recorder, SegmentLimits
-from zpeer.reporting import Traffic
+from zpeer.recorded.recording import Recorder, SegmentLimits
+from zpeer.shell.assembly import Own, Peer, Plot, assemble
+from zpeer.shell.interruption import handling_signals
+from zpeer.shell.journal import SlotJournal
+from zpeer.shell.leavers import Leavers
+from zpeer.shell.listening import Ear
+from zpeer.shell.logs import log_observation, make_logger
+from zpeer.shell.muster import Muster, note
+from zpeer.shell.preparation import Prepared, prepare
+from zpeer.shell.readiness import is_words
+from zpeer.shell.reporting import Traffic
 from zpeer.transport import BulkFrame, ControlFrame, Incoming, Listen, Sizes, Transport
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from zpeer.compute.worker import Job
     from zpeer.core.machine import Core
-    from zpeer.interruption import Interruption
     from zpeer.observations import Observation
     from zpeer.record import Record
-    from zpeer.worker import Job
+    from zpeer.shell.interruption import Interruption
 
 FINISHED, CRASHED, REMOVED, STOPPED = 0, 1, 4, 5
 WORKERS_LEAST = 2

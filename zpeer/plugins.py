@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import ModuleType
 
-    from zpeer.config import Shared
-    from zpeer.settings import Choice
+    from zpeer.runs.config import Shared
+    from zpeer.runs.settings import Choice
 
 GROUP = "zpeer.plugins"
 MODULES = "zpeer_plugin_modules"

@@ -19,25 +19,25 @@ from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
 from zpeer import events as ev
-from zpeer.assembly import Ingredients, Numerics, Own, Peer, Plot, assemble
-from zpeer.gradients import Gradients, Trains
+from zpeer.compute.gradients import Gradients, Trains
+from zpeer.compute.measures import Measures
 from zpeer.ids import Digest, PeerId, digest, number
-from zpeer.measures import Measures
-from zpeer.reporting import Traffic
+from zpeer.shell.assembly import Ingredients, Numerics, Own, Peer, Plot, assemble
+from zpeer.shell.reporting import Traffic
 from zpeer.signed import Signed, Stage, body_digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from zpeer.compute.store import Bytes
+    from zpeer.compute.worker import Job
     from zpeer.crypto import SigningKey, Verifier
     from zpeer.interfaces import Attack
     from zpeer.observations import Observation
     from zpeer.record import Departure, Record
-    from zpeer.session import Session
+    from zpeer.shell.session import Session
     from zpeer.signed import Statement
-    from zpeer.store import Bytes
-    from zpeer.worker import Job
 
 LATENCY_SECONDS = 0.001
 DECODED_REMEMBERED = 1024

@@ -15,7 +15,7 @@ from zpeer.effects import (
 from zpeer.hookspecs import hookimpl
 from zpeer.ids import Digest, digest, number
 from zpeer.parts import Bulk
-from zpeer.reception import make_header
+from zpeer.shell.reception import make_header
 from zpeer.signed import STEP_STAGES, Signed, Stage
 
 from ._colluder import Colluder

@@ -27,10 +27,10 @@ class Restart(Provoker):
     `all`; comes back `seconds` later and signs that slot again, for all. In the stages of the slow
     path it calls first.
 
-    The journal beside a key refuses that (`zpeer.journal`); here it was deleted. With its memory
-    `lost` it draws other secrets, or votes by an older state: EQUIVOCATION, by two signatures, in
-    the same record or the next. With its memory `kept` it says the same again: no fault, if the
-    deadline has not passed.
+    The journal beside a key refuses that (`zpeer.shell.journal`); here it was deleted. With its
+    memory `lost` it draws other secrets, or votes by an older state: EQUIVOCATION, by two
+    signatures, in the same record or the next. With its memory `kept` it says the same again: no
+    fault, if the deadline has not passed.
     """
 
     def __init__(

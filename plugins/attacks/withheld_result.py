@@ -10,7 +10,7 @@ from zpeer.conduct import SendBytes
 from zpeer.effects import SendBlob, SendResult
 from zpeer.hookspecs import hookimpl
 from zpeer.parts import Bulk
-from zpeer.reception import make_header
+from zpeer.shell.reception import make_header
 
 from ._colluder import Colluder
 from ._speech import pick_victims

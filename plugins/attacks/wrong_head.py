@@ -10,7 +10,7 @@ from zpeer.events import MessageReceived
 from zpeer.hookspecs import hookimpl
 from zpeer.ids import digest
 from zpeer.parts import Bulk
-from zpeer.reception import make_header
+from zpeer.shell.reception import make_header
 
 from ._colluder import Colluder
 

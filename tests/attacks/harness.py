@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 
-from tests.swarm import Softmax, make_shared, names
-from zpeer.case import Court
-from zpeer.evidence import evidence_name, read_evidence
+from tests.swarms import Softmax, make_shared, names
 from zpeer.faults import FaultKind, is_ban
-from zpeer.judge import judge
+from zpeer.judging.case import Court
+from zpeer.judging.evidence import evidence_name, read_evidence
+from zpeer.judging.judge import judge
 from zpeer.plugins import Kind, Plugins, load_plugins
 from zpeer.simulation import LocalSwarm, Result, Signatures
 

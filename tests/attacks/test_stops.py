@@ -9,10 +9,10 @@ import pytest
 
 from tests.attacks.harness import make_court, run_plot
 from zpeer.errors import ConfigError, PluginError
-from zpeer.evidence import read_evidence
 from zpeer.faults import FaultKind
 from zpeer.genesis import Agreement
-from zpeer.judge import judge
+from zpeer.judging.evidence import read_evidence
+from zpeer.judging.judge import judge
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -24,7 +24,7 @@ from zpeer import events as ev
 from zpeer.core.machine import Core
 from zpeer.ids import Digest, PeerId, digest, digest_bytes, number
 from zpeer.parts import Bulk
-from zpeer.reception import is_chain
+from zpeer.shell.reception import is_chain
 from zpeer.signed import Signed, Stage
 
 if TYPE_CHECKING:

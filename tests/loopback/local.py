@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from zpeer.config import load_peer, load_run
+from zpeer.compute.trainer import make_trainer
 from zpeer.plugins import Kind, load_plugins
-from zpeer.preparation import build_attack, make_ingredients
+from zpeer.runs.config import load_peer, load_run
+from zpeer.shell.preparation import build_attack, make_ingredients
 from zpeer.simulation import LocalSwarm, Result
-from zpeer.trainer import make_trainer
 
 if TYPE_CHECKING:
     from pathlib import Path

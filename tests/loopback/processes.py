@@ -22,15 +22,15 @@ import msgspec
 import tomlkit
 
 from zpeer.cli import main
-from zpeer.config import load_run
-from zpeer.initialise import init_local
 from zpeer.observations import Ended, Observation
-from zpeer.swarm import Swarm, make_board, peer_files
+from zpeer.runs.config import load_run
+from zpeer.runs.initialise import init_local
+from zpeer.swarm.driver import Swarm, make_board, peer_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from zpeer.scoreboard import Scoreboard
+    from zpeer.swarm.scoreboard import Scoreboard
 
 TEMPLATE = """
 [run]

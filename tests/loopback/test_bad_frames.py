@@ -23,9 +23,9 @@ from tests.loopback.processes import (
     said,
     wait_until,
 )
-from zpeer.config import load_run
 from zpeer.identity import Identity, load_private
 from zpeer.observations import Assembling
+from zpeer.runs.config import load_run
 from zpeer.transport import Listen, Sizes, Transport
 
 if TYPE_CHECKING:

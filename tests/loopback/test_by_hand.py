@@ -16,7 +16,7 @@ from tests.loopback.processes import (
     read_until,
     start,
 )
-from zpeer.config import load_peer
+from zpeer.runs.config import load_peer
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -17,7 +17,7 @@ from tools.scene import Outcome, Scene, play
 from tools.spoken import find_stuck
 from zpeer.faults import FaultKind
 from zpeer.observations import StepDecided, Waited
-from zpeer.view import PlainView
+from zpeer.swarm.view import PlainView
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

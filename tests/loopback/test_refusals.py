@@ -10,8 +10,8 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from tests.loopback.processes import edit, last_words, make_run, peer_file, run_peers, zpeer
-from zpeer.config import load_peer, load_run
 from zpeer.identity import keygen
+from zpeer.runs.config import load_peer, load_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.loopback.processes import last_words, make_run, peer_file, run_peers, said
-from zpeer.config import load_run
 from zpeer.identity import load_private
 from zpeer.observations import StepDecided
+from zpeer.runs.config import load_run
 from zpeer.transport import Listen, Sizes, Transport
 
 if TYPE_CHECKING:

@@ -35,7 +35,7 @@ from zpeer.observations import StepDecided
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from zpeer.scoreboard import Scoreboard
+    from zpeer.swarm.scoreboard import Scoreboard
 
 pytestmark = pytest.mark.loopback
 

@@ -17,10 +17,10 @@ from safetensors.torch import load_file
 from tests.loopback.conftest import FLIPPER, HONEST, LIAR, RULE, STEPS
 from tests.loopback.local import run_local
 from tests.loopback.processes import last_words, peer_file, printed, said, zpeer
-from zpeer.config import load_run
-from zpeer.evidence import read_evidence, write_evidence
 from zpeer.faults import FaultKind, sentence
+from zpeer.judging.evidence import read_evidence, write_evidence
 from zpeer.observations import StepDecided
+from zpeer.runs.config import load_run
 
 if TYPE_CHECKING:
     from tests.loopback.conftest import Recorded

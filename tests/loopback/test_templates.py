@@ -12,8 +12,8 @@ from rich.console import Console
 
 from tests.loopback.processes import last_words, make_run, run_peers
 from tools.experiment import ROOT
-from zpeer.initialise import init_local
-from zpeer.swarm import run_swarm
+from zpeer.runs.initialise import init_local
+from zpeer.swarm.driver import run_swarm
 
 if TYPE_CHECKING:
     from pathlib import Path

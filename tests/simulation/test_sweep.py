@@ -11,7 +11,7 @@ from rich.console import Console
 from tests.simulation.small import SMALL
 from zpeer.core import convict
 from zpeer.errors import ConfigError
-from zpeer.replay import EQUAL, replay_log
+from zpeer.recorded.replay import EQUAL, replay_log
 from zpeer.simulate import command, exhaustive
 from zpeer.simulate import sweep as sweeping
 from zpeer.simulate.command import FAILED, PASSED, simulate

@@ -19,8 +19,8 @@ from tests.transport.harness import (
     make,
     relayed,
 )
-from zpeer.logs import make_logger
-from zpeer.muster import note
+from zpeer.shell.logs import make_logger
+from zpeer.shell.muster import note
 from zpeer.transport import BadFrame, BulkFrame, Dropped, Sizes
 from zpeer.transport.control import DATA, PREFIX
 from zpeer.transport.guard import HAS_TCP_INFO

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.transport.harness import P0, P1, Group, Relay, make, relayed
-from zpeer.settings import RunKeys
+from zpeer.runs.settings import RunKeys
 from zpeer.transport import BulkFrame, links, sockets
 from zpeer.transport.guard import HAS_TCP_INFO
 

@@ -22,8 +22,8 @@ from zpeer import events as ev
 from zpeer.core.broadcast import faulty_max
 from zpeer.narrator import Narrator
 from zpeer.parts import Bulk
-from zpeer.timeline import render_effect, render_event
-from zpeer.zlog import Entry, encode_effects
+from zpeer.recorded.timeline import render_effect, render_event
+from zpeer.recorded.zlog import Entry, encode_effects
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

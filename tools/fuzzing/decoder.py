@@ -19,8 +19,8 @@ from tools.fuzzing.words import Pool, Speaker
 from zpeer.errors import WireError
 from zpeer.ids import NOTHING, digest
 from zpeer.messages import MESSAGE_TYPES
-from zpeer.reception import is_chain
 from zpeer.relays import Certificate, Chain, ProofReply, Relay, SetReply
+from zpeer.shell.reception import is_chain
 from zpeer.signed import Signed, Stage
 from zpeer.simulate.streams import Stream
 from zpeer.wire import (

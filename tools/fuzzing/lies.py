@@ -18,9 +18,9 @@ from tools.fuzzing.words import SLOTS, Pool, Speaker
 from tools.fuzzing.world import SAID_KEPT
 from zpeer.ids import NOTHING, Digest, PeerId
 from zpeer.parts import Bulk
-from zpeer.reception import make_header
 from zpeer.record import Record
 from zpeer.relays import BlobRequest, Chain, SetRequest
+from zpeer.shell.reception import make_header
 from zpeer.signed import Signed, Stage
 from zpeer.wire import encode_relay, encode_signed
 

@@ -19,9 +19,10 @@ from tests.core.toy import Ring, peer
 from tools.fuzzing.bytes import garble
 from tools.fuzzing.doors import expect_only
 from tools.fuzzing.trees import Tree, alter, alter_encoded
-from zpeer.case import Court
 from zpeer.errors import EvidenceError, LogError
-from zpeer.evidence import (
+from zpeer.ids import NOTHING, digest_bytes
+from zpeer.judging.case import Court
+from zpeer.judging.evidence import (
     MAGIC,
     Evidence,
     collect_evidence,
@@ -29,14 +30,12 @@ from zpeer.evidence import (
     encode_evidence,
     render_evidence,
 )
-from zpeer.ids import NOTHING, digest_bytes
-from zpeer.judge import judge
+from zpeer.judging.judge import judge
 from zpeer.narrator import Narrator
-from zpeer.replay import CoreMaker
-from zpeer.signed import Stage
-from zpeer.timeline import render_effect, render_event
-from zpeer.zlog import MAGIC as LOG_MAGIC
-from zpeer.zlog import (
+from zpeer.recorded.replay import CoreMaker
+from zpeer.recorded.timeline import render_effect, render_event
+from zpeer.recorded.zlog import MAGIC as LOG_MAGIC
+from zpeer.recorded.zlog import (
     Choice,
     Crash,
     Entry,
@@ -49,6 +48,7 @@ from zpeer.zlog import (
     encode_frame,
     pack_frames,
 )
+from zpeer.signed import Stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -11,12 +11,12 @@ from tools.fuzzing.bytes import garble
 from tools.fuzzing.doors import expect_only
 from tools.fuzzing.trees import alter
 from zpeer.addresses import read_address
-from zpeer.config import PeerFile, RunFile, Template, load, parse
 from zpeer.errors import ConfigError, IdentityError, WireError
 from zpeer.foreign import say_foreign
 from zpeer.identity import Identity, load_private, load_public, public_text
 from zpeer.ids import Digest, digest
-from zpeer.reception import read_header
+from zpeer.runs.config import PeerFile, RunFile, Template, load, parse
+from zpeer.shell.reception import read_header
 from zpeer.signed import PROTOCOL_VERSION
 from zpeer.transport.announcement import Announcement, decode_announcement, encode_announcement
 from zpeer.transport.hello import Hello, HelloError, decode_hello, encode_hello
@@ -24,7 +24,7 @@ from zpeer.transport.hello import Hello, HelloError, decode_hello, encode_hello
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from zpeer.config import File
+    from zpeer.runs.config import File
     from zpeer.simulate.streams import Stream
 
 NAME = "ab" * 32

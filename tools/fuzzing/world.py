@@ -19,7 +19,7 @@ from zpeer import events as ev
 from zpeer.core.machine import Core
 from zpeer.ids import Digest, PeerId
 from zpeer.parts import Layout
-from zpeer.reception import Reception
+from zpeer.shell.reception import Reception
 from zpeer.signed import Signed, Stage
 from zpeer.wire import WireLimits, decode_control
 

@@ -45,18 +45,18 @@ OUTSIDE: tuple[Outside, ...] = (
     ),
     Outside(
         "A message with a bad signature is dropped, and whoever passed it on is counted.",
-        "zpeer/reception.py",
-        "tests/test_reception.py::test_a_forged_message_is_dropped_and_counted_by_who_sent_it",
+        "zpeer/shell/reception.py",
+        "tests/shell/test_reception.py::test_a_forged_message_is_dropped_and_counted_by_who_sent_it",
     ),
     Outside(
         "A chain is as good as all of its signatures.",
-        "zpeer/reception.py",
-        "tests/test_reception.py::test_a_chain_with_one_bad_link_is_dropped",
+        "zpeer/shell/reception.py",
+        "tests/shell/test_reception.py::test_a_chain_with_one_bad_link_is_dropped",
     ),
     Outside(
         "Who asks or passes on too much is not heard until the next record.",
-        "zpeer/reception.py",
-        "tests/test_reception.py::test_a_peer_may_ask_only_so_often_until_the_next_record",
+        "zpeer/shell/reception.py",
+        "tests/shell/test_reception.py::test_a_peer_may_ask_only_so_often_until_the_next_record",
     ),
     Outside(
         "A tensor that was altered under way does not open.",
@@ -75,27 +75,27 @@ OUTSIDE: tuple[Outside, ...] = (
     ),
     Outside(
         "The first delivery of bytes counts.",
-        "zpeer/store.py",
-        "tests/test_store.py::test_the_first_delivery_counts",
+        "zpeer/compute/store.py",
+        "tests/compute/test_store.py::test_the_first_delivery_counts",
     ),
     Outside(
         "A slot is on disk before its signature leaves, and no other body is signed for it.",
-        "zpeer/journal.py",
+        "zpeer/shell/journal.py",
         "tests/test_identity.py::test_the_same_body_is_signed_again_and_another_one_never",
     ),
     Outside(
         "A key that was used in a run does not start in it again.",
-        "zpeer/journal.py",
+        "zpeer/shell/journal.py",
         "tests/test_identity.py::test_a_key_used_in_this_run_refuses_to_start_again",
     ),
     Outside(
         "Evidence convicts by the accused's own words alone.",
-        "zpeer/case.py",
-        "tests/test_framing.py::test_a_second_story_signed_afterwards_is_not_believed",
+        "zpeer/judging/case.py",
+        "tests/judging/test_framing.py::test_a_second_story_signed_afterwards_is_not_believed",
     ),
     Outside(
         "Every ban leaves evidence that a stranger can judge.",
         "zpeer/core/proofs.py",
-        "tests/test_judge.py::test_every_ban_of_a_run_is_proven_by_its_file",
+        "tests/judging/test_judge.py::test_every_ban_of_a_run_is_proven_by_its_file",
     ),
 )

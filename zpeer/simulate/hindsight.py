@@ -8,19 +8,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from zpeer import events as ev
+from zpeer.compute.worker import digest_report
 from zpeer.core.mprng import compute_batch_seed
 from zpeer.errors import ZpeerError
 from zpeer.faults import FaultKind
 from zpeer.messages import Check, Commit
 from zpeer.signed import Stage
 from zpeer.simulate.truth import Attempt, Deed
-from zpeer.worker import digest_report
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from zpeer.compute.gradients import Gradients
     from zpeer.events import Event
-    from zpeer.gradients import Gradients
     from zpeer.ids import Digest, PeerId
     from zpeer.interfaces import Float32
     from zpeer.messages import Report

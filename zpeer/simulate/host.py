@@ -13,21 +13,21 @@ from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
 from zpeer.effects import Broadcast, ComputeParts, Recompute
-from zpeer.reporting import Traffic
+from zpeer.shell.reporting import Traffic
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from zpeer.assembly import Peer
+    from zpeer.compute.store import Bytes
+    from zpeer.compute.worker import Job
     from zpeer.effects import Effect
     from zpeer.events import Event
     from zpeer.ids import PeerId
-    from zpeer.session import Session
+    from zpeer.shell.assembly import Peer
+    from zpeer.shell.session import Session
     from zpeer.simulate.plan import Moment
     from zpeer.simulate.watch import WatchedCore
     from zpeer.simulate.world import World
-    from zpeer.store import Bytes
-    from zpeer.worker import Job
 
 
 class State(Enum):
@@ -205,7 +205,7 @@ class Host:
         while self._jobs and not self._busy:
             self._begin(self._jobs.popleft())
 
-    # --- what goes out (`zpeer.session.Network`) --------------------------------------------------
+    # --- what goes out (`zpeer.shell.session.Network`) --------------------------------------------
 
     def send_control(self, to: PeerId, data: bytes) -> None:
         """A control message."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple, cast
 
-from zpeer.assembly import Ingredients
 from zpeer.crypto import SigningKey, Verifier
 from zpeer.genesis import Genesis
 from zpeer.ids import PeerId, digest, digest_bytes, number
 from zpeer.numerics.dealing import to_bytes
 from zpeer.numerics.optimizers import Sgd
 from zpeer.plugins import Kind, load_plugins
+from zpeer.shell.assembly import Ingredients
 from zpeer.simulate.task import TYPICAL_NORM, Quadratic
 from zpeer.simulation import RealSignatures, Signatures
 from zpeer.wire import WireLimits

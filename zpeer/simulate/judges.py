@@ -15,13 +15,13 @@ from zpeer.simulate.punishment import Punishment
 from zpeer.simulate.verdicts import Decision, Setting
 
 if TYPE_CHECKING:
-    from zpeer.assembly import Ingredients
+    from zpeer.compute.gradients import Gradients
     from zpeer.core.state import Base
     from zpeer.effects import Effect
     from zpeer.events import Event
-    from zpeer.gradients import Gradients
     from zpeer.ids import Digest, PeerId
     from zpeer.record import Record
+    from zpeer.shell.assembly import Ingredients
     from zpeer.simulate.host import Host
     from zpeer.simulate.verdicts import Checker
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from zpeer.recording import Recorder, choose, make_header
+from zpeer.recorded.recording import Recorder, choose, make_header
 from zpeer.simulate.ingredients import AGGREGATOR, POLICY, make_ingredients, make_keys
 from zpeer.simulate.running import run_plan
 from zpeer.simulate.task import Quadratic

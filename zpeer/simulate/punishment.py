@@ -17,9 +17,9 @@ from zpeer.simulate.verdicts import Idle, ViolationError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from zpeer.compute.gradients import Gradients
     from zpeer.core.state import Base
     from zpeer.events import Event
-    from zpeer.gradients import Gradients
     from zpeer.ids import Digest, PeerId
     from zpeer.record import Record
     from zpeer.simulate.host import Host

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from zpeer.core.machine import Core
     from zpeer.effects import Effect
     from zpeer.events import Event
-    from zpeer.recording import Recorder
+    from zpeer.recorded.recording import Recorder
     from zpeer.simulate.host import Host
     from zpeer.simulate.plan import Plan
 

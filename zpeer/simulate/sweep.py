@@ -18,7 +18,7 @@ import msgspec
 
 from zpeer.errors import ConfigError
 from zpeer.ids import digest
-from zpeer.recording import digest_core
+from zpeer.recorded.recording import digest_core
 from zpeer.simulate.drawing import draw_plan
 from zpeer.simulate.exhaustive import list_plans
 from zpeer.simulate.ingredients import plugins

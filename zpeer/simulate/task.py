@@ -26,7 +26,7 @@ SPREAD = 2.0 * 3.0**0.5
 
 
 class Quadratic:
-    """Task and trainer (`zpeer.gradients.Trains`)."""
+    """Task and trainer (`zpeer.compute.gradients.Trains`)."""
 
     def __init__(self, dimension: int) -> None:
         self.dimension = dimension

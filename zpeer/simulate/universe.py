@@ -9,13 +9,13 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, cast
 
-from zpeer.assembly import Numerics, Own, Plot, assemble
+from zpeer.compute.gradients import Gradients
+from zpeer.compute.measures import Measures
 from zpeer.core.machine import Core
 from zpeer.crypto import Remembered
-from zpeer.gradients import Gradients
 from zpeer.ids import PeerId, number
-from zpeer.measures import Measures
 from zpeer.plugins import Kind
+from zpeer.shell.assembly import Numerics, Own, Plot, assemble
 from zpeer.simulate.host import Host, Parcel
 from zpeer.simulate.ingredients import make_ingredients, make_keys, plugins
 from zpeer.simulate.links import Links
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from zpeer.effects import Effect
     from zpeer.events import Event
     from zpeer.interfaces import Attack
-    from zpeer.recording import Recorder
-    from zpeer.session import Session
+    from zpeer.recorded.recording import Recorder
+    from zpeer.shell.session import Session
     from zpeer.simulate.plan import Adversary, Fault, Plan
 
 SIGNATURES_REMEMBERED = 1 << 15

@@ -1,0 +1,1 @@
+"""Logs: what a core saw and wanted, written down, read, run again and told."""

@@ -1,0 +1,1 @@
+"""Runs before they start: templates, config files, and the making of both."""
