@@ -62,6 +62,7 @@ AGREEMENT: dict[str, Patch] = {
     "chains in time": returns(value=True, says="any chain is taken at any time"),
     "all voices": returns(value=True, says="nobody need have closed"),
     "closed in time": turns(lambda _result, *args: is_closed(*args), "at any time"),
+    "sleepers": NO,
     "cut off": NO,
     "rule 1": returns(None, "no vote counts"),
     "q of views": returns(NOTHING, "it has none"),

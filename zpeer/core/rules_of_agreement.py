@@ -94,6 +94,12 @@ AGREEMENT: tuple[Rule, ...] = (
         "A closed set counts only as long as everybody can still learn it.",
     ),
     Rule(
+        "sleepers",
+        "slow path",
+        "slow_path.has_slept",
+        "Who has slept through the end of a round does not end by its own views.",
+    ),
+    Rule(
         "cut off",
         "slow path",
         "resolve.is_cut_off",

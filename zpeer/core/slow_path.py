@@ -206,11 +206,9 @@ def list_times(context: Context, slow: SlowPath) -> list[float]:
     return [slow.looked + LOOK * context.genesis.delta, find_close(context, slow), end]
 
 
-def look(context: Context, slow: SlowPath) -> None:
-    """Note that I am awake, or that I was not."""
-    if context.now > slow.looked + OVERSLEPT * context.genesis.delta:
-        slow.overslept = True
-    slow.looked = context.now
+def has_slept(context: Context, slow: SlowPath) -> bool:
+    """Whether I have just handled nothing for so long that I may have missed the end of a round."""
+    return context.now > slow.looked + OVERSLEPT * context.genesis.delta
 
 
 def has_overslept(context: Context, slow: SlowPath) -> bool:
@@ -223,7 +221,8 @@ def turn(context: Context, slow: SlowPath) -> None:
     attempt = context.attempt
     if slow.agreed is not None:
         return
-    look(context, slow)
+    slow.overslept = slow.overslept or has_slept(context, slow)
+    slow.looked = context.now
     if slow.closed is None and context.now >= find_close(context, slow):
         slow.closed = name_views(list_views(attempt))
         context.broadcast(Stage.CLOSED, Closed(compute_views_digest(slow.closed)))

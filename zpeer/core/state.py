@@ -83,7 +83,7 @@ class SlowPath(msgspec.Struct):
     looked: float
     """When I last handled anything: a timer makes that often."""
     overslept: bool = False
-    """Whether my clock has jumped since (`slow_path.look`)."""
+    """Whether my clock has jumped since (`slow_path.has_slept`)."""
     closed: tuple[Digest, ...] | None = None
     """Names of the views I held after the first round (`slow_path.name_views`); None before."""
     carrier: Signed | None = None
