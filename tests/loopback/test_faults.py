@@ -29,7 +29,9 @@ pytestmark = pytest.mark.loopback
 
 PEERS = 5
 VICTIM = "peer-3"
-OTHERS = ("peer-0", "peer-1", "peer-2", "peer-4")
+SLEEPER = "peer-2"
+GOING_ON = ("peer-0", "peer-1", "peer-4")
+OTHERS = (*GOING_ON, SLEEPER)
 WARM_UP = 4
 STEPS = 30
 PATIENCE = 3.0
@@ -54,10 +56,15 @@ def stuck(outcome: Outcome, name: str) -> list[Waited]:
     return [each for each in said(outcome.directory, name) if isinstance(each, Waited)]
 
 
-def kill(scene: Scene) -> Iterator[Wait]:
+def kill_and_freeze(scene: Scene) -> Iterator[Wait]:
+    """One dies, and one sleeps until the others have gone on without both."""
     yield scene.at_step(WARM_UP)
     scene.begin()
     scene.kill(VICTIM)
+    scene.freeze(SLEEPER)
+    yield lambda: scene.has_left(VICTIM)() and scene.has_left(SLEEPER)()
+    scene.thaw(SLEEPER)
+    scene.end()
 
 
 def freeze(scene: Scene) -> Iterator[Wait]:
@@ -69,35 +76,39 @@ def freeze(scene: Scene) -> Iterator[Wait]:
     scene.end()
 
 
-def freeze_for_long(scene: Scene) -> Iterator[Wait]:
-    yield scene.at_step(WARM_UP)
-    scene.begin()
-    scene.freeze(VICTIM)
-    yield lambda: bool(scene.board.bans)
-    scene.thaw(VICTIM)
-    scene.end()
-
-
 def reset(scene: Scene) -> Iterator[Wait]:
     for place in range(RESETS):
         yield scene.at_step(WARM_UP * (place + 1))
         scene.relay.reset()
 
 
-def test_a_peer_that_is_killed_is_removed_as_silent_and_the_others_end_equal(
+def test_a_peer_that_is_killed_and_one_that_sleeps_for_long_are_removed_and_the_others_end_equal(
     tmp_path: Path,
 ) -> None:
-    outcome = run(tmp_path, Fault("kill", kill, 0, {VICTIM: (KILLED,)}))
-    (left,) = {(ban.left.peer, ban.left.fault, ban.left.banned) for ban in outcome.board.bans}
-    assert left == (VICTIM, FaultKind.SILENT.name, False)
-    for name in OTHERS:
-        assert any(VICTIM in each.waited_for for each in stuck(outcome, name)) or any(
-            VICTIM in each.reason for each in stuck(outcome, name)
-        )
-    costs = find_stuck(outcome.directory / "state" / OTHERS[0] / "log")
-    assert len(costs) in (1, 2), "two where it had said all but its VERDICT"
+    fates = {VICTIM: (KILLED,), SLEEPER: (REMOVED,)}
+    outcome = run(tmp_path, Fault("kill and freeze", kill_and_freeze, 0, fates))
+    left = {(ban.left.peer, ban.left.fault, ban.left.banned) for ban in outcome.board.bans}
+    assert left == {(name, FaultKind.SILENT.name, False) for name in fates}
+    for name in GOING_ON:
+        waits = stuck(outcome, name)
+        assert any(VICTIM in each.waited_for or VICTIM in each.reason for each in waits)
+    costs = find_stuck(outcome.directory / "state" / GOING_ON[0] / "log")
+    assert len(costs) in (1, 2), "two where one had said all but its VERDICT"
     assert all(cost.lost <= cost.bound + PATIENCE / 6 for cost in costs), costs
-    replayed = zpeer("replay", last_words(outcome.directory, OTHERS[0]).log, "--quiet")
+    replayed = zpeer("replay", last_words(outcome.directory, GOING_ON[0]).log, "--quiet")
+    assert replayed.code == 0, replayed.output
+    learns_that_it_is_out(outcome)
+
+
+def learns_that_it_is_out(outcome: Outcome) -> None:
+    """Who slept: from what lay in its sockets; and its log replays, by its own clock."""
+    last = last_words(outcome.directory, SLEEPER)
+    assert last.reason == "removed: it was not heard when an attempt got stuck (SILENT)"
+    assert SLEEPER not in last.roster
+    assert last.head in {
+        each.head for each in said(outcome.directory, GOING_ON[0]) if isinstance(each, StepDecided)
+    }
+    replayed = zpeer("replay", last.log, "--quiet")
     assert replayed.code == 0, replayed.output
 
 
@@ -108,16 +119,6 @@ def test_a_peer_that_freezes_for_less_than_a_deadline_is_waited_for(tmp_path: Pa
     )
     assert slowest >= 0.9 * PATIENCE / 3, "the others must have felt it"
     assert not any(stuck(outcome, name) for name in (*OTHERS, VICTIM))
-
-
-def test_a_peer_that_freezes_until_the_others_go_on_learns_that_it_is_out(tmp_path: Path) -> None:
-    outcome = run(tmp_path, Fault("freeze for long", freeze_for_long, 0, {VICTIM: (REMOVED,)}))
-    last = last_words(outcome.directory, VICTIM)
-    assert last.reason == "removed: it was not heard when an attempt got stuck (SILENT)"
-    assert VICTIM not in last.roster
-    assert last.head in {
-        each.head for each in said(outcome.directory, OTHERS[0]) if isinstance(each, StepDecided)
-    }
 
 
 def test_connections_that_are_reset_cost_nobody_the_place(tmp_path: Path) -> None:
