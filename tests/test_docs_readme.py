@@ -61,6 +61,16 @@ def test_every_tool_in_the_readme_can_be_run(tool: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "row", re.findall(r"^\| `((?:tools/\w|zpeer simulate).*)", README, re.MULTILINE)
+)
+def test_every_option_of_a_measurement_exists(row: str) -> None:
+    name = re.match(r"tools/(\w+)", row)
+    known = (ROOT / f"tools/{name[1]}.py").read_text() if name else help_of("simulate")
+    for option in re.findall(r"--[a-z][a-z-]*", row):
+        assert re.search(rf"(?<![\w-]){option}(?![\w-])", known), option
+
+
+@pytest.mark.parametrize(
     "path", sorted(set(re.findall(r"`((?:zpeer|plugins|config)/[\w./]*)`", README)))
 )
 def test_every_path_in_the_readme_exists(path: str) -> None:
