@@ -61,7 +61,7 @@ STAGES = ("COMMIT", "AGGREGATED", "REVEAL", "PROJECTIONS", "CHECK", "VERDICT")
 SLOW_STAGES = ("VIEW", "CLOSED", "DECIDED")
 
 GRADIENTS = last(
-    8,
+    5,
     case("sign_flip", Fault.WRONG_GRADIENT),
     case("sign_flip", Fault.WRONG_GRADIENT, scale=1e37),
     case("random_direction", Fault.WRONG_GRADIENT),

@@ -11,7 +11,7 @@ class Mix(NamedTuple):
     title: str
     attacks: dict[int, tuple[str, dict[str, object]]]
     peers: int = 10
-    steps: int = 8
+    steps: int = 4
 
 
 MIXES = (

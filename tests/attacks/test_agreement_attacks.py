@@ -57,12 +57,8 @@ def test_who_calls_gets_the_draw_that_check_would_have_given(tmp_path: Path) -> 
 
 def test_who_lies_only_when_it_feels_safe_is_found_all_the_same(tmp_path: Path) -> None:
     liars = [LieWhenSafe(), LieWhenSafe()]
-
-    trial = until_gone(
-        lambda seed: run(
-            tmp_path / str(seed), dict(zip((1, 4), liars, strict=True)), steps=12, seed=seed
-        )
-    )
+    trial = run(tmp_path, dict(zip((1, 4), liars, strict=True)), steps=6)
+    check_unharmed(trial)
     check_gone(trial, [FaultKind.WRONG_PROJECTION])
     assert all(liar.lies for liar in liars), "it never felt safe"
 
@@ -71,7 +67,10 @@ def test_who_lies_only_when_it_feels_safe_is_found_all_the_same(tmp_path: Path) 
 def test_who_leaves_to_shake_off_a_draw_is_convicted_after_it(by: str, tmp_path: Path) -> None:
     trial = until_gone(
         lambda seed: run_plot(
-            tmp_path / str(seed), "shake_off", {"by": by}, [1, 4], seed=seed, charges_max=1
+            *(tmp_path / str(seed), "shake_off", {"by": by}, [1, 4]),
+            seed=seed,
+            steps=4,
+            charges_max=1,
         )
     )
     first = {name for name, fault in trial.faults.items() if fault is not FaultKind.WRONG_GRADIENT}
@@ -119,13 +118,10 @@ def test_many_gradients_accused_at_once_are_judged_at_once(
     name: str, fault: FaultKind, tmp_path: Path
 ) -> None:
     """After the last step every gradient is drawn, and everybody validates."""
-    most = 0
-    for seed in range(3):
-        trial = run_plot(tmp_path / str(seed), name, {}, [1, 3, 5], peers=8, steps=1, seed=seed)
-        check_unharmed(trial)
-        assert set(trial.faults.values()) == {fault}
-        most = max(most, *(len(record.matters) for record in trial.records))
-    assert most >= 3
+    trial = run_plot(tmp_path, name, {}, [1, 3, 5], peers=8, steps=1, seed=1)
+    check_unharmed(trial)
+    assert list(trial.faults.values()) == [fault] * 3
+    assert max(len(record.matters) for record in trial.records) == 3
 
 
 def test_one_that_spends_itself_on_four_peers_ends_the_run_unharmed(tmp_path: Path) -> None:
