@@ -218,16 +218,18 @@ class Remembered:
     ) -> None:
         self._verify = verify
         self._count_max = count_max
-        self._known: dict[bool, dict[tuple[Digest, bytes], None]] = {True: {}, False: {}}
+        self._good: dict[tuple[Digest, bytes], None] = {}
+        self._bad: dict[tuple[Digest, bytes], None] = {}
 
     def __call__(self, signed: Signed | Statement) -> bool:
         """What `verify` says; body and signature say it all, for the body names its signer."""
         key = (signed.body, signed.signature)
-        for answer, known in self._known.items():
-            if key in known:
-                return answer
+        if key in self._good:
+            return True
+        if key in self._bad:
+            return False
         answer = self._verify(signed)
-        known = self._known[answer]
+        known = self._good if answer else self._bad
         known[key] = None
         if len(known) > self._count_max:
             del known[next(iter(known))]

@@ -6,6 +6,7 @@ that no two different lists of fields, and no two purposes, ever hash the same b
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, NewType
 
 from blake3 import blake3
@@ -27,10 +28,10 @@ NOTHING = Digest(bytes(DIGEST_SIZE))
 
 def digest(domain: str, *fields: bytes) -> Digest:
     """Hash of a list of byte strings under a domain; injective in (domain, fields)."""
-    name = domain.encode()
-    pieces = [len(name).to_bytes(8, "little"), name]
+    pieces = [_begin(domain)]
     for field in fields:
-        pieces += [len(field).to_bytes(8, "little"), field]
+        size = len(field)
+        pieces += (_DIGEST_LENGTH if size == DIGEST_SIZE else number(size), field)
     return Digest(blake3(b"".join(pieces)).digest())
 
 
@@ -47,6 +48,17 @@ def digest_bytes(data: bytes | memoryview) -> Digest:
 def number(value: int) -> bytes:
     """Eight bytes for a non-negative integer, as a field of `digest`."""
     return value.to_bytes(8, "little")
+
+
+_DIGEST_LENGTH = number(DIGEST_SIZE)
+"""What stands before most fields, which are digests themselves."""
+
+
+@lru_cache(maxsize=256)
+def _begin(domain: str) -> bytes:
+    """A domain as the first field; there are some dozens of them."""
+    name = domain.encode()
+    return number(len(name)) + name
 
 
 def xor(left: Digest, right: Digest) -> Digest:

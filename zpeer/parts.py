@@ -7,6 +7,7 @@ dealt ones by less than 2x. Only counting is done here; the numbers are cut in `
 from __future__ import annotations
 
 from enum import IntEnum
+from functools import lru_cache
 from typing import NamedTuple
 
 
@@ -19,14 +20,20 @@ class Layout(NamedTuple):
 
     def length(self, part: int) -> int:
         """Numbers in a part; zero where there are fewer blocks than parts."""
-        full, rest = divmod(self.dimension, self.block)
-        mine = full // self.parts + (part < full % self.parts)
-        tail = rest if full % self.parts == part else 0
-        return mine * self.block + tail
+        return _count(self, part)
 
     def size_bytes(self, part: int) -> int:
         """Bytes of a part as little-endian float32."""
         return 4 * self.length(part)
+
+
+@lru_cache(maxsize=1 << 10)
+def _count(layout: Layout, part: int) -> int:
+    """Of a run's few layouts the same is asked in every step."""
+    full, rest = divmod(layout.dimension, layout.block)
+    mine = full // layout.parts + (part < full % layout.parts)
+    tail = rest if full % layout.parts == part else 0
+    return mine * layout.block + tail
 
 
 class Bulk(IntEnum):

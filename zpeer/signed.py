@@ -99,4 +99,7 @@ def body_digest(stage: Stage, head: Digest, sender: PeerId, payload: bytes) -> D
 
 def digest_statement(stage: Stage, head: Digest, sender: PeerId, content: Digest) -> Digest:
     """The same from the payload's hash: a body can be named in a proof without its bytes."""
-    return digest(f"zpeer/{PROTOCOL_VERSION}/{stage.name}", head, sender, content)
+    return digest(_DOMAINS[stage], head, sender, content)
+
+
+_DOMAINS = {stage: f"zpeer/{PROTOCOL_VERSION}/{stage.name}" for stage in Stage}

@@ -314,7 +314,7 @@ def test_a_part_is_accused_by_its_owner_alone_in_the_same_attempt() -> None:
 
 def test_a_report_is_accused_by_its_target_alone() -> None:
     reports = frozenset({(VALIDATOR, WORKER, PAST, D)})
-    shape = make_shape(reports=reports)
+    shape = make_shape(reports=lambda: reports)
     accusation = Accusation(FaultKind.WRONG_REPORT, VALIDATOR, PAST, about=WORKER, evidence=D)
     assert is_body(check_of(accusations=(accusation,)), shape=shape)
     assert not is_body(check_of(accusations=(accusation,)), peer(1), shape)

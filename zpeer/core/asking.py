@@ -73,8 +73,10 @@ def ask_about_echoes(context: Context, stage: Stage) -> None:
 def note_ahead(context: Context, peer: PeerId, stage: int) -> None:
     """Remember who is past my stage; if it still is some time later, I ask it."""
     attempt = context.attempt
+    if stage <= attempt.stage or peer == context.me:
+        return
     known = attempt.ahead.get(peer, 0)
-    if peer == context.me or stage <= max(attempt.stage, known):
+    if stage <= known:
         return
     attempt.ahead[peer] = stage
     if known <= attempt.stage:

@@ -43,7 +43,7 @@ class Shape:
         lengths: tuple[int, ...],
         direction_norms: tuple[tuple[float, ...], ...] = (),
         weight: Callable[[float, float], float] | None = None,
-        reports: frozenset[tuple[PeerId, PeerId, Digest, Digest]] = frozenset(),
+        reports: Callable[[], frozenset[tuple[PeerId, PeerId, Digest, Digest]]] = frozenset,
         projected: bool = False,
     ) -> None:
         self.base = base
@@ -54,7 +54,7 @@ class Shape:
         self.weight = weight
         self.reports = reports
         """(validator, target, attempt, digest) of the reports in the set before: what a target may
-        accuse."""
+        accuse. Listed when they are asked for, which is seldom."""
         self.projected = projected
         """Whether this attempt got as far as projections."""
 
@@ -244,7 +244,7 @@ def is_targets(accusation: Accusation, sender: PeerId, shape: Shape) -> bool:
     """About a report on the accuser that stands in the last CHECK set."""
     key = (accusation.accused, sender, accusation.attempt, accusation.evidence)
     names_me = (accusation.about, accusation.part) == (sender, -1)
-    return names_me and key in shape.reports
+    return names_me and key in shape.reports()
 
 
 def judged_matters(matters: tuple[Matter, ...]) -> tuple[Matter, ...]:

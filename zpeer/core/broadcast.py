@@ -37,7 +37,7 @@ def put(context: Context, attempt: Attempt, signed: Signed) -> Equivocation | No
     """
     slots = attempt.messages.setdefault(signed.stage, {})
     held = slots.setdefault(signed.sender, signed)
-    if held.body == signed.body:
+    if held is signed or held.body == signed.body:
         return None
     if takes_slot(context, attempt, signed):
         slots[signed.sender] = signed
@@ -76,8 +76,7 @@ def faulty_max(peers: int) -> int:
 def stage_before(context: Context, stage: Stage) -> Stage | None:
     """The broadcast stage whose set a message of `stage` echoes; None for COMMIT, whose head says
     it all."""
-    place = context.stages.index(stage)
-    return context.stages[place - 1] if place else None
+    return context.stage_before.get(stage)
 
 
 def get_echo(context: Context, signed: Signed) -> Digest | None:
@@ -98,13 +97,17 @@ def is_agreed(context: Context, signed: Signed) -> bool:
 def echoes_mine(context: Context, signed: Signed) -> bool:
     """Whether the message's echo is not another set than mine, as far as I have one."""
     before = stage_before(context, signed.stage)
+    mine = None if before is None else context.attempt.sets.get(before)
+    if mine is None:
+        return True
     echo = get_echo(context, signed)
-    return before is None or echo is None or echo == context.attempt.sets.get(before, echo)
+    return echo is None or echo == mine
 
 
 def is_complete(context: Context, stage: Stage) -> bool:
     """Whether a message of every peer is in, each with my echo."""
-    slots = context.attempt.messages.get(stage, {})
-    if len(slots) < len(context.attempt.base.roster):
+    attempt = context.attempt
+    slots = attempt.messages.get(stage)
+    if slots is None or len(slots) < len(attempt.base.roster):
         return False
     return all(is_agreed(context, signed) for signed in slots.values())

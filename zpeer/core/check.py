@@ -28,7 +28,7 @@ from zpeer.core.published import request_blobs
 from zpeer.core.reveal import get_share, opens_share
 from zpeer.core.thresholds import distance, is_accused, is_blamed
 from zpeer.core.timing import note_duration
-from zpeer.core.verify import get_stated
+from zpeer.core.verify import get_stated_on
 from zpeer.effects import SendBlob
 from zpeer.faults import FaultKind
 from zpeer.messages import Accusation, Check, Report
@@ -184,12 +184,12 @@ def is_misstated(context: Context, worker: PeerId, place: int, part: int) -> boo
     """Whether the worker's scalars on my part are further from its bytes than two machines
     can be."""
     attempt = context.attempt
-    stated = get_stated(context, attempt, worker)
-    if not stated or attempt.projected is None:
+    stated = get_stated_on(context, attempt, worker, part)
+    if stated is None or attempt.projected is None:
         return False
     computed = attempt.projected.column[place]
     pull = compute_pull(context, computed.norm, attempt.base.radii[part])
-    return is_accused(distance(stated[part], computed, pull))
+    return is_accused(distance(stated, computed, pull))
 
 
 def validate(context: Context) -> tuple[tuple[Report, ...], tuple[Accusation, ...]]:

@@ -87,6 +87,8 @@ class Context:
         """Whether there is a slow path, or a stop at the first missed deadline."""
         self.stages = STEP_STAGES if self.is_protected else UNPROTECTED_STAGES
         """The stages of every attempt of this run."""
+        self.stage_before = dict(zip(self.stages[1:], self.stages, strict=False))
+        """The stage whose set the messages of a stage echo; none before the first."""
         self.now = 0.0
         self.effects: list[Effect] = []
 

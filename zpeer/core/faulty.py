@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from zpeer.core.bodies import Shape, find_problem
@@ -29,7 +30,7 @@ def make_shape(context: Context, attempt: Attempt) -> Shape:
         lengths=tuple(layout.length(part) for part in range(layout.parts)),
         direction_norms=projected.direction_norms if projected else (),
         weight=context.aggregator.weight,
-        reports=get_reports(context),
+        reports=partial(get_reports, context),
         projected=attempt.has_projections,
     )
 
@@ -73,6 +74,6 @@ def note(context: Context, peer: PeerId, fault: FaultKind, *, voids: bool, part:
 def get_valid(context: Context, attempt: Attempt, stage: Stage, peer: PeerId) -> Message | None:
     """The peer's message of a judged stage; None if it was not valid."""
     signed = attempt.signed(stage, peer)
-    if signed is None or bytes([stage]) + peer in attempt.invalid:
+    if signed is None or (attempt.invalid and bytes([stage]) + peer in attempt.invalid):
         return None
     return read(context, signed)

@@ -9,7 +9,7 @@ last*). Each is uniform if one player is honest.
 
 from __future__ import annotations
 
-from functools import reduce
+from functools import lru_cache, reduce
 from typing import TYPE_CHECKING
 
 from zpeer.ids import NOTHING, Digest, PeerId, digest, number, xor
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 EPOCH = 0
 """One more at each resumption from checkpoints, so that no secret is opened twice."""
+REMEMBERED = 256
+"""Shares, and commitments: those of a roster are looked at in REVEAL, and again in CHECK."""
 
 
 def compute_place(run: Digest, step: int, attempt: int) -> Digest:
@@ -30,11 +32,13 @@ def compute_place(run: Digest, step: int, attempt: int) -> Digest:
     return digest("zpeer/place", run, number(EPOCH), number(step), number(attempt))
 
 
+@lru_cache(maxsize=REMEMBERED)
 def compute_share(place: Digest, peer: PeerId, secret: Digest) -> Digest:
     """b_i of a_i."""
     return digest("zpeer/share", place, peer, secret)
 
 
+@lru_cache(maxsize=REMEMBERED)
 def compute_commitment(place: Digest, peer: PeerId, share: Digest) -> Digest:
     """c_i of b_i."""
     return digest("zpeer/commitment", place, peer, share)

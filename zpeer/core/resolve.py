@@ -167,7 +167,7 @@ def is_concluding(context: Context) -> bool:
     slow = attempt.slow
     if slow is not None and (slow.agreed is not None or has_overslept(context, slow)):
         return True
-    return bool(attempt.messages.get(Stage.DECIDED)) and find_wanted(context) is not None
+    return Stage.DECIDED in attempt.messages and find_wanted(context) is not None
 
 
 def is_cut_off(context: Context) -> bool:

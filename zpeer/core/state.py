@@ -186,12 +186,13 @@ class Attempt(msgspec.Struct):
 
     def signed(self, stage: Stage, peer: PeerId) -> Signed | None:
         """The peer's message of a stage, if it is in."""
-        return self.messages.get(stage, {}).get(peer)
+        slots = self.messages.get(stage)
+        return None if slots is None else slots.get(peer)
 
     def members(self, stage: Stage) -> tuple[Signed, ...]:
         """The messages of a stage in roster order, as far as they are in."""
         slots = self.messages.get(stage, {})
-        return tuple(slots[peer] for peer in self.base.roster if peer in slots)
+        return tuple([slots[peer] for peer in self.base.roster if peer in slots])
 
     def is_departing(self, peer: PeerId) -> bool:
         """Whether a fault of the peer is already known in this attempt."""

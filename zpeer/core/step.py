@@ -84,10 +84,11 @@ def advance(context: Context) -> None:
         pass
     if context.state.stopped:
         return
-    if 0 < context.attempt.timer <= context.now:
+    timer = context.attempt.timer
+    if 0 < timer <= context.now:
         on_timer(context)
         advance(context)
-    else:
+    elif not timer:
         set_timer(context)
 
 
@@ -95,10 +96,10 @@ def go_on(context: Context) -> bool:
     """One step ahead; False if there is none."""
     attempt = context.attempt
     is_stuck = attempt.slow is not None or is_concluding(context)
-    if may_speak(is_stuck=is_stuck):
+    if may_speak(is_stuck=is_stuck) and attempt.stage not in attempt.sent:
         send(context)
     is_last = attempt.stage is context.stages[-1]
-    if is_through(context) and may_pass(context, is_stuck=is_stuck):
+    if may_pass(context, is_stuck=is_stuck) and is_through(context):
         pass_stage(context)
         return True
     if is_stuck:
@@ -137,8 +138,6 @@ def send(context: Context) -> None:
     """Send my message of the present stage once it can be said."""
     attempt = context.attempt
     stage = STAGES[attempt.stage]
-    if attempt.stage in attempt.sent:
-        return
     stage.prepare(context)
     message = stage.compose(context)
     if message is not None:
@@ -150,9 +149,10 @@ def is_through(context: Context) -> bool:
     """Whether the present stage is complete. Unprotected runs leave AGGREGATED with the
     results in."""
     attempt = context.attempt
-    if attempt.stage not in attempt.sent or not is_complete(context, attempt.stage):
+    stage = attempt.stage
+    if stage not in attempt.sent or not is_complete(context, stage):
         return False
-    is_last_exchange = not context.is_protected and attempt.stage is Stage.AGGREGATED
+    is_last_exchange = not context.is_protected and stage is Stage.AGGREGATED
     return not (is_last_exchange and find_missing_results(context))
 
 

@@ -84,8 +84,15 @@ def get_stated(context: Context, attempt: Attempt, worker: PeerId) -> tuple[Scal
     message = get_valid(context, attempt, Stage.PROJECTIONS, worker)
     if not isinstance(message, Projections):
         return ()
-    rows = zip(message.projections, message.norms, strict=True)
-    return tuple(Scalars(projections, norm) for projections, norm in rows)
+    return tuple(map(Scalars, message.projections, message.norms))
+
+
+def get_stated_on(context: Context, attempt: Attempt, worker: PeerId, part: int) -> Scalars | None:
+    """What a worker stated on one part; None where it stated nothing."""
+    message = get_valid(context, attempt, Stage.PROJECTIONS, worker)
+    if not isinstance(message, Projections) or not message.norms:
+        return None
+    return Scalars(message.projections[part], message.norms[part])
 
 
 class ProjectionsStage:

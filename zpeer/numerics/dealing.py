@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from zpeer.interfaces import Float32
     from zpeer.parts import Layout
 
+FEW = 1 << 10
+"""Numbers that are looked at one by one sooner than added up."""
 ITEM = 4
 """Bytes of a float32."""
 
@@ -92,9 +94,11 @@ def to_bytes(vector: Float32) -> memoryview:
 def is_finite(vector: Float32) -> bool:
     """Whether every number is finite.
 
-    One pass in the usual case: infinities and NaN never vanish from a sum, so a finite sum proves
+    One pass in the usual case, where there are many: infinities and NaN never vanish from a sum, so a finite sum proves
     it. A sum that overflowed proves nothing, and then every number is looked at.
     """
+    if vector.size <= FEW:
+        return bool(np.logical_and.reduce(np.isfinite(vector)))
     with np.errstate(over="ignore", invalid="ignore"):
         total = np.add.reduce(vector)
     return bool(np.isfinite(total)) or bool(np.isfinite(vector).all())

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from zpeer.signed import Statement
 
 
+KINDS = {int(kind): kind for kind in Bulk}
+
+
 def make_header(kind: Bulk, head: Digest = NOTHING) -> bytes:
     """What stands before a tensor: its kind and the head it belongs to (published bytes: none)."""
     return bytes([kind]) + head
@@ -39,10 +42,9 @@ def make_header(kind: Bulk, head: Digest = NOTHING) -> bytes:
 
 def read_header(header: bytes) -> tuple[Bulk, Digest]:
     """Kind and head of a tensor; raises WireError."""
-    kinds = {int(kind): kind for kind in Bulk}
-    if len(header) != 1 + DIGEST_SIZE or header[0] not in kinds:
+    if len(header) != 1 + DIGEST_SIZE or header[0] not in KINDS:
         raise WireError(f"{len(header)} bytes, {header[:8].hex()} ..., are no header of a tensor")
-    return kinds[header[0]], Digest(header[1:])
+    return KINDS[header[0]], Digest(header[1:])
 
 
 class Reception:
@@ -75,7 +77,8 @@ class Reception:
             event = self._read(sender, self._decode(data))
         except WireError:
             event = None
-        self.dropped[sender] += event is None
+        if event is None:
+            self.dropped[sender] += 1
         return event
 
     def bulk(self, sender: PeerId, header: bytes, frame: object, size_bytes: int) -> Arrival | None:

@@ -156,7 +156,7 @@ class Session:
     @property
     def deadline(self) -> float:
         """When `tick` is to be called next, on the driver's clock."""
-        return min(self._timer, self._later[0][0] if self._later else inf)
+        return min(self._timer, self._later[0][0]) if self._later else self._timer
 
     def tick(self, now: float) -> None:
         """Time has passed: carry out what was put off, and let the core's timer fire."""
@@ -201,8 +201,11 @@ class Session:
             heapq.heappush(self._later, (self._now + seconds, self._later_count, effect))
 
     def _turn(self, event: Event) -> None:
-        self._told += isinstance(event, ev.BlobArrived)
+        if isinstance(event, ev.BlobArrived):
+            self._told += 1
         effects = self._handle(event)
+        if not effects:  # as of most: messages of which a set still lacks others
+            return
         for group in split_at_decisions(effects):
             for outgoing in self._conduct.effects(self._head, group):
                 self._carry_out(outgoing)

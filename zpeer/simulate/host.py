@@ -59,6 +59,13 @@ class Waiting(NamedTuple):
 class Host:
     """The process of one peer. `post` carries a parcel away; `cost` says how long a job takes."""
 
+    peer: Peer
+    """Session, worker, stores."""
+    core: WatchedCore
+    """The watched core."""
+    session: Session
+    """The peer's session."""
+
     def __init__(
         self,
         world: World,
@@ -85,9 +92,6 @@ class Host:
         self.received_bytes = 0
         self._post = post
         self._cost = cost
-        self._peer: Peer | None = None
-        self._session: Session | None = None
-        self._core: WatchedCore | None = None
         self._armed = inf
         self._busy = False
         self._jobs: deque[Job] = deque()
@@ -99,28 +103,10 @@ class Host:
         self._copies = 0
 
     def settle(self, peer: Peer, core: WatchedCore) -> None:
-        """Join what `assemble` made for this host."""
-        self._peer = peer
-        self._session = peer.session
-        self._core = core
-
-    @property
-    def peer(self) -> Peer:
-        """Session, worker, stores."""
-        assert self._peer is not None, "a host is settled before anything happens to it"
-        return self._peer
-
-    @property
-    def core(self) -> WatchedCore:
-        """The watched core."""
-        assert self._core is not None, "a host is settled before anything happens to it"
-        return self._core
-
-    @property
-    def session(self) -> Session:
-        """The peer's session."""
-        assert self._session is not None, "a host is settled before anything happens to it"
-        return self._session
+        """Join what `assemble` made for this host, before anything happens to it."""
+        self.peer = peer
+        self.session = peer.session
+        self.core = core
 
     @property
     def is_running(self) -> bool:

@@ -75,6 +75,8 @@ class Judges:
 
     def tell(self, host: Host, event: Event, effects: list[Effect]) -> None:
         """A core of an honest peer was given an event and said what is to be done."""
+        if not effects and not self._curious:
+            return
         peer, now = host.me, host.world.now
         if self._curious and peer not in self.setting.faulty and peer not in self._done:
             before = self._at.get(peer, self._first)

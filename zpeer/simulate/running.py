@@ -9,7 +9,7 @@ import traceback
 from contextlib import contextmanager, nullcontext
 from math import inf
 from pathlib import Path
-from struct import pack
+from struct import Struct
 from time import process_time
 from typing import TYPE_CHECKING
 
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 MEMORY_DISK = Path("/dev/shm")  # noqa: S108 - a file system in memory, where there is one
 EVENTS_EACH = 600
 """Events a pair of peers and attempt: more than that is a storm."""
+GATHERED = 1 << 10
 ATTEMPTS_MORE = 60
 """Attempts besides those that count, at most."""
 
@@ -106,7 +107,7 @@ class Run:
     ) -> None:
         self.plan = plan
         self._branch = branch
-        self._trace = blake3()
+        self._trace = Trace()
         self._violation: ViolationError | None = None
         self.universe = Universe(plan, directory, self._tell, record=record)
         keys = self.universe.keys.peers
@@ -193,12 +194,40 @@ class Run:
 
     def _tell(self, host: Host, event: Event, effects: list[Effect]) -> None:
         """What happened in an honest core."""
-        tag = event.__struct_config__.tag
-        self._trace.update(pack("<dHHH", host.world.now, host.number, tag, len(effects)))
+        self._trace.add(host.world.now, host.number, type(event), len(effects))
         try:
             self.judges.tell(host, event, effects)
         except ViolationError as problem:  # not through the core, whose log would call it a crash
             self._violation = self._violation or problem
+
+
+class Trace:
+    """The digest of what happened in honest cores. What comes is gathered before it is hashed."""
+
+    _entry = Struct("<dHHH")
+
+    def __init__(self) -> None:
+        self._hasher = blake3()
+        self._waiting: list[bytes] = []
+        self._tags: dict[type[Event], int] = {}
+
+    def add(self, time: float, number: int, kind: type[Event], effects: int) -> None:
+        """An event of a kind at a peer, and how many effects it had."""
+        tag = self._tags.get(kind)
+        if tag is None:
+            tag = self._tags[kind] = kind.__struct_config__.tag
+        self._waiting.append(self._entry.pack(time, number, tag, effects))
+        if len(self._waiting) == GATHERED:
+            self._flush()
+
+    def _flush(self) -> None:
+        self._hasher.update(b"".join(self._waiting))
+        self._waiting.clear()
+
+    def hexdigest(self) -> str:
+        """Of all so far."""
+        self._flush()
+        return self._hasher.hexdigest()
 
 
 def describe(problem: Exception) -> str:

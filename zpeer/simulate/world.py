@@ -31,8 +31,9 @@ class World:
     def at(self, time: float, action: Callable[..., None], *args: object) -> None:
         """Let something happen at a time, or now if that has passed."""
         self._pushed += 1
-        entry = (max(time, self.now), self._ties.word(), self._pushed, action, args)
-        heapq.heappush(self._coming, entry)
+        now = self.now
+        when = max(now, time)
+        heapq.heappush(self._coming, (when, self._ties.word(), self._pushed, action, args))
 
     def after(self, seconds: float, action: Callable[..., None], *args: object) -> None:
         """Let something happen so much later."""
