@@ -18,6 +18,7 @@ rows.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -33,6 +34,8 @@ HALVINGS = 12
 SLACK = 1e-13
 """Rounding of an objective, as a share of it."""
 SLOW = 0.9
+sum_of, any_of = np.add.reduce, np.logical_or.reduce
+"""What `sum` and `any` of an array come to, without their detour through Python."""
 CONVERGED = 1e-9
 """Of the summed forces: 0.02 u, far below what rounding the result to float32 leaves."""
 
@@ -78,25 +81,27 @@ def locate(gram_NN: Float64, weights_N: Float64, radius: float) -> Point:
     squares = gram_NN.diagonal() - 2 * images + weights_N @ images
     distances = np.sqrt(np.maximum(squares, 0.0))
     clipped = distances > radius
-    factors = np.ones_like(distances)
-    np.divide(radius, distances, out=factors, where=clipped)
-    pulls = factors * distances
-    force = factors - factors.sum() * weights_N
+    factors = np.ones(len(distances))
+    if any_of(clipped):
+        np.divide(radius, distances, out=factors, where=clipped)
+        costs = np.where(clipped, radius * (distances - radius / 2), distances**2 / 2)
+        objective = float(sum_of(costs))
+    else:
+        objective = float(sum_of(distances**2) / 2)
+    force = factors - sum_of(factors) * weights_N
     return Point(
         weights_N,
         distances,
         factors,
-        float(np.where(clipped, radius * (distances - radius / 2), distances**2 / 2).sum())
-        if clipped.any()
-        else float((distances**2).sum() / 2),
-        float(np.sqrt(max(force @ gram_NN @ force, 0.0))),
-        float(pulls.sum()),
+        objective,
+        math.sqrt(max(force @ gram_NN @ force, 0.0)),
+        float(sum_of(factors * distances)),
     )
 
 
 def _step_plainly(gram_NN: Float64, point: Point, radius: float) -> Point:
     """One fixed-point step: the rows' mean, weighed by factors. It never raises the objective."""
-    return locate(gram_NN, point.factors / point.factors.sum(), radius)
+    return locate(gram_NN, point.factors / sum_of(point.factors), radius)
 
 
 def _step_newton(gram_NN: Float64, point: Point, radius: float) -> Point | None:

@@ -6,6 +6,7 @@ Nothing is computed here: `gather(deal(g))` is `g`, bit for bit.
 
 from __future__ import annotations
 
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 FEW = 1 << 10
 """Numbers that are looked at one by one sooner than added up."""
+LITTLE = np.dtype("<f4")
 ITEM = 4
 """Bytes of a float32."""
 
@@ -30,8 +32,8 @@ def deal(gradient: Float32, layout: Layout) -> list[Float32]:
     """
     _check(gradient, layout.dimension, "the gradient")
     space = np.empty(layout.dimension, np.float32)
-    ends = np.cumsum([layout.length(part) for part in range(layout.parts)])
-    parts = np.split(space, ends[:-1])
+    ends = list(accumulate(layout.length(part) for part in range(layout.parts)))
+    parts = [space[start:end] for start, end in pairwise([0, *ends])]
     for whole, piece in _pairs(gradient, parts, layout):
         piece[...] = whole
     return parts
@@ -83,7 +85,8 @@ def from_bytes(data: bytes | memoryview) -> Float32:
     size_bytes = memoryview(data).nbytes
     if size_bytes % ITEM:
         raise ValueError(f"{size_bytes} bytes are no whole number of float32")
-    return np.frombuffer(data, dtype="<f4").astype(np.float32, copy=False)
+    numbers = np.frombuffer(data, dtype=LITTLE)
+    return numbers if LITTLE.isnative else numbers.astype(np.float32)
 
 
 def to_bytes(vector: Float32) -> memoryview:

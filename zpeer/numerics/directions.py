@@ -89,7 +89,7 @@ class Directions(NamedTuple):
             sums_KQ += np.matmul(left_KQ[:, start:stop], rows[start:stop])
         tail = residual[full * side :]
         if len(tail):
-            sums_KQ[:, : len(tail)] += np.outer(left_KQ[:, full].astype(np.float64), tail)
+            sums_KQ[:, : len(tail)] += left_KQ[:, full, None].astype(np.float64) * tail
         return sums_KQ
 
     def norms(self) -> tuple[float, ...]:
@@ -121,14 +121,13 @@ def directions(beacon: Digest, part: int, length: int, count: int) -> Directions
     if len(beacon) != DIGEST_SIZE:
         raise ValueError(f"a beacon of {len(beacon)} bytes; expected {DIGEST_SIZE}")
     side = math.isqrt(length - 1) + 1 if length else 0
-    pairs = np.empty((count, 2, side), np.float32)
-    for index in range(count):
-        seed = b"z" + beacon + number(part) + number(index)
-        pairs[index] = _uniform(seed, 2 * side).reshape(2, side)
+    start = b"z" + beacon + number(part)
+    words = [blake3(start + number(index)).digest(length=8 * side) for index in range(count)]
+    pairs = _uniform(b"".join(words)).reshape(count, 2, side)
     return Directions(length, pairs[:, 0], pairs[:, 1])
 
 
-def _uniform(seed: bytes, count: int) -> Float32:
+def _uniform(drawn: bytes) -> Float32:
     """Numbers uniform in (-sqrt 3, sqrt 3), as specified in the module's docstring."""
-    words = np.frombuffer(blake3(seed).digest(length=4 * count), dtype="<u4")
+    words = np.frombuffer(drawn, dtype="<u4")
     return ((words + 0.5) / 2.0**32 * (2 * ROOT3) - ROOT3).astype(np.float32)

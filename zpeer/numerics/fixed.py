@@ -33,6 +33,8 @@ Kind = TypeVar("Kind", np.float32, np.float64)
 
 BLOCK = 1 << 16
 LANES = 1 << 12
+FEW = 64
+"""Numbers that are added sooner one by one: the same additions in the same order."""
 LEAST, MOST = 1e-20, 1e30
 """Sums of float32 squares outside this are not trusted: see `rounded_norm`."""
 
@@ -43,11 +45,13 @@ def norm(vector: Float32 | Float64) -> float:
     The square of a float32 is exact in double (48 bits of 53) and lies between 2e-90 and 1.2e77, so
     rows of 3e38 and denormal rows need no scaling.
     """
-    return math.sqrt(_sums_of_squares(vector, np.float64))
+    return math.sqrt(_sum_of_squares(vector, np.float64))
 
 
 def norms(rows_ND: Float32) -> tuple[float, ...]:
     """The norm of every row: what `norm` gives for it, in one go where rows are short and many."""
+    if rows_ND.shape[1] <= FEW:
+        return tuple(norm(row) for row in rows_ND)
     return tuple(math.sqrt(total) for total in _sums_of_squares(rows_ND, np.float64))
 
 
@@ -61,8 +65,22 @@ def rounded_norm(vector: Float32) -> float | None:
     D = 10^7): then only `norm` will do. Whether it is None is as bit-equal as the number.
     """
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
-        total = float(_sums_of_squares(vector, np.float32))
+        total = _sum_of_squares(vector, np.float32)
     return math.sqrt(total) if LEAST <= total <= MOST else None
+
+
+def _sum_of_squares(vector: Float32 | Float64, dtype: type[Kind]) -> float:
+    """Of one vector, in the module's order. Few numbers are squared in `dtype` and folded as
+    Python's floats, whose additions IEEE 754 fixes as well."""
+    if vector.size > FEW:
+        return float(_sums_of_squares(vector, dtype))
+    squares: list[float] = np.multiply(vector, vector, dtype=dtype).tolist()
+    while len(squares) > 1:
+        half = _power_of_two(len(squares)) // 2
+        for place in range(half, len(squares)):
+            squares[place - half] += squares[place]
+        del squares[half:]
+    return squares[0] if squares else 0.0
 
 
 def _sums_of_squares(vectors: Numbers, dtype: type[Kind]) -> Float64:

@@ -62,9 +62,9 @@ def _difference(
     row: Float32, aggregate: Float32, space: Float32
 ) -> tuple[Float32 | Float64, float]:
     """g - v and its norm; in float32, written into `space`, wherever that has the range for it."""
-    with np.errstate(over="ignore", under="ignore"):
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         difference = np.subtract(row, aggregate, out=space)
-    size = rounded_norm(difference)
+        size = rounded_norm(difference)
     if size is not None:
         return difference, size
     wide = np.subtract(row, aggregate, dtype=np.float64)
