@@ -199,7 +199,7 @@ def _holds(trial: Trial, radius: float) -> bool:
     Beside the weights, the combination may be off by a rounding of each thing that it adds up.
     """
     point, distances_N = trial.point, trial.distances
-    factors_N = np.ones_like(distances_N)
+    factors_N = np.ones(len(distances_N))
     np.divide(radius, distances_N, out=factors_N, where=distances_N > radius)
     pull, total = float(factors_N @ distances_N), float(factors_N.sum())
     added = float(np.abs(point.weights) @ trial.lengths)
@@ -215,7 +215,7 @@ def find_majority(gram_NN: Float64) -> Majority:
     diagonal = gram_NN.diagonal()
     squares = np.maximum(diagonal[:, None] + diagonal - 2 * gram_NN, 0)
     count = len(gram_NN) // 2 + 1
-    reaches = np.sort(squares, axis=1)[:, count - 1]
-    medoid = int(np.argmin(reaches))
-    members = np.argsort(squares[medoid], kind="stable")[:count]
-    return Majority(medoid, members, float(np.sqrt(reaches[medoid])))
+    members = squares.argsort(axis=1, kind="stable")[:, :count]
+    reaches = squares[np.arange(len(squares)), members[:, -1]]
+    medoid = int(reaches.argmin())
+    return Majority(medoid, members[medoid], float(np.sqrt(reaches[medoid])))

@@ -34,10 +34,11 @@ HALVINGS = 12
 SLACK = 1e-13
 """Rounding of an objective, as a share of it."""
 SLOW = 0.9
-sum_of, any_of = np.add.reduce, np.logical_or.reduce
-"""What `sum` and `any` of an array come to, without their detour through Python."""
 CONVERGED = 1e-9
 """Of the summed forces: 0.02 u, far below what rounding the result to float32 leaves."""
+
+sum_of = np.add.reduce
+"""What `sum` of an array comes to, without its detour through Python."""
 
 
 class Point(NamedTuple):
@@ -82,18 +83,15 @@ def locate(gram_NN: Float64, weights_N: Float64, radius: float) -> Point:
     distances = np.sqrt(np.maximum(squares, 0.0))
     clipped = distances > radius
     factors = np.ones(len(distances))
-    if any_of(clipped):
-        np.divide(radius, distances, out=factors, where=clipped)
-        costs = np.where(clipped, radius * (distances - radius / 2), distances**2 / 2)
-        objective = float(sum_of(costs))
-    else:
-        objective = float(sum_of(distances**2) / 2)
+    np.divide(radius, distances, out=factors, where=clipped)
+    reach = np.minimum(distances, radius)
+    costs = reach * (distances - reach / 2)  # d^2 / 2, or, where clipped, tau (d - tau / 2)
     force = factors - sum_of(factors) * weights_N
     return Point(
         weights_N,
         distances,
         factors,
-        objective,
+        float(sum_of(costs)),
         math.sqrt(max(force @ gram_NN @ force, 0.0)),
         float(sum_of(factors * distances)),
     )
@@ -136,7 +134,7 @@ def _solve_newton(gram_NN: Float64, point: Point, radius: float) -> Float64 | No
     np.divide(np.sqrt(factors), point.distances, out=reach_N, where=point.distances > radius)
     arms_NN = lengths_N[:, None] * (np.eye(len(weights)) - weights[:, None]) * reach_N
     system_NN = -(arms_NN @ arms_NN.T) @ (gram_NN / lengths_N / lengths_N[:, None])
-    system_NN[np.diag_indices_from(system_NN)] += total * (1 + 1e-9)
+    system_NN.flat[:: len(weights) + 1] += total * (1 + 1e-9)
     try:
         change_N = np.linalg.solve(system_NN, lengths_N * (factors - total * weights)) / lengths_N
     except np.linalg.LinAlgError:

@@ -6,6 +6,7 @@ Nothing is computed here: `gather(deal(g))` is `g`, bit for bit.
 
 from __future__ import annotations
 
+import math
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING
 
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
     from zpeer.interfaces import Float32
     from zpeer.parts import Layout
 
-FEW = 1 << 10
-"""Numbers that are looked at one by one sooner than added up."""
+FEW = 64
+"""Numbers that are sooner added up as Python's floats."""
 LITTLE = np.dtype("<f4")
 ITEM = 4
 """Bytes of a float32."""
@@ -97,11 +98,12 @@ def to_bytes(vector: Float32) -> memoryview:
 def is_finite(vector: Float32) -> bool:
     """Whether every number is finite.
 
-    One pass in the usual case, where there are many: infinities and NaN never vanish from a sum, so a finite sum proves
+    One pass in the usual case: infinities and NaN never vanish from a sum, so a finite sum proves
     it. A sum that overflowed proves nothing, and then every number is looked at.
     """
     if vector.size <= FEW:
-        return bool(np.logical_and.reduce(np.isfinite(vector)))
-    with np.errstate(over="ignore", invalid="ignore"):
-        total = np.add.reduce(vector)
-    return bool(np.isfinite(total)) or bool(np.isfinite(vector).all())
+        total = sum(vector.tolist())
+    else:
+        with np.errstate(over="ignore", invalid="ignore"):
+            total = np.add.reduce(vector)
+    return math.isfinite(total) or bool(np.isfinite(vector).all())

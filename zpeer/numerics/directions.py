@@ -72,10 +72,7 @@ class Directions(NamedTuple):
         if residual.shape != (self.length,):
             raise ValueError(f"a residual of shape {residual.shape}; expected ({self.length},)")
         sums_KQ = self._project_rows(residual)
-        return tuple(
-            float(np.dot(sums, right))
-            for sums, right in zip(sums_KQ, self.right.astype(np.float64), strict=True)
-        )
+        return tuple(np.vecdot(sums_KQ, self.right.astype(np.float64)).tolist())
 
     def _project_rows(self, residual: Float32 | Float64) -> Float64:
         """r^T M for every direction, M the residual as a q-by-q matrix; shape (K, Q)."""
