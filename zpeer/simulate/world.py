@@ -31,9 +31,8 @@ class World:
     def at(self, time: float, action: Callable[..., None], *args: object) -> None:
         """Let something happen at a time, or now if that has passed."""
         self._pushed += 1
-        now = self.now
-        when = max(now, time)
-        heapq.heappush(self._coming, (when, self._ties.word(), self._pushed, action, args))
+        entry = (max(time, self.now), self._ties.word(), self._pushed, action, args)
+        heapq.heappush(self._coming, entry)
 
     def after(self, seconds: float, action: Callable[..., None], *args: object) -> None:
         """Let something happen so much later."""
