@@ -194,7 +194,8 @@ class Run:
 
     def _tell(self, host: Host, event: Event, effects: list[Effect]) -> None:
         """What happened in an honest core."""
-        self._trace.add(host.world.now, host.number, type(event), len(effects))
+        tag = event.__struct_config__.tag
+        self._trace.add(host.world.now, host.number, tag, len(effects))
         try:
             self.judges.tell(host, event, effects)
         except ViolationError as problem:  # not through the core, whose log would call it a crash
@@ -209,13 +210,9 @@ class Trace:
     def __init__(self) -> None:
         self._hasher = blake3()
         self._waiting: list[bytes] = []
-        self._tags: dict[type[Event], int] = {}
 
-    def add(self, time: float, number: int, kind: type[Event], effects: int) -> None:
+    def add(self, time: float, number: int, tag: object, effects: int) -> None:
         """An event of a kind at a peer, and how many effects it had."""
-        tag = self._tags.get(kind)
-        if tag is None:
-            tag = self._tags[kind] = kind.__struct_config__.tag
         self._waiting.append(self._entry.pack(time, number, tag, effects))
         if len(self._waiting) == GATHERED:
             self._flush()
