@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.swarm.test_scoreboard import decided, ended
-from tools import accuracy_table, demo
+from tools import accuracy_table, demo, simulator_speed
 from tools.comparison import ATTACKERS, PEERS, Comparison, make_plans
 from tools.experiment import Plan, Result, markdown
 from tools.kernel import Effort, read_effort, read_memory, tcp_bytes_sent
@@ -170,3 +170,13 @@ def test_the_set_up_says_what_it_needs_where_no_python_is_new_enough(tmp_path: P
     )
     assert done.returncode == 2
     assert "needs Python 3.11 or newer" in done.stderr
+
+
+def test_the_simulators_speed_is_that_of_a_turn_and_a_night_is_ten_hours_of_it() -> None:
+    problems: list[str] = []
+    turn = simulator_speed.take_turn([simulator_speed.honest(seed, 1) for seed in (1, 2)], problems)
+    assert (turn.plans, turn.steps, problems) == (2, 2 * simulator_speed.PEERS, [])
+    assert turn.rate == turn.steps / turn.seconds > 0
+    turns = [simulator_speed.Turn(2, steps, 2.0) for steps in (100, 800, 200)]
+    assert simulator_speed.show_row("x", turns)[:4] == ["x", "100", "50", "400"]
+    assert simulator_speed.show_row("x", turns)[5:] == ["3,600,000", "19,636"]
