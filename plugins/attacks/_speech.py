@@ -17,7 +17,9 @@ from zpeer.effects import (
     SendSet,
     SendSetRequest,
 )
-from zpeer.messages import View
+from zpeer.errors import WireError
+from zpeer.events import MessageReceived
+from zpeer.messages import Check, View
 from zpeer.signed import Signed, Stage
 from zpeer.wire import encode_payload
 
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
     from zpeer.conduct import Outgoing
     from zpeer.effects import Effect
+    from zpeer.events import Event
     from zpeer.ids import Digest, PeerId
     from zpeer.interfaces import AttackContext
     from zpeer.messages import Message
@@ -87,6 +90,17 @@ def pick_victims(context: AttackContext, of: str) -> tuple[PeerId, ...]:
     if of == "one":
         return (get_victim(context),)
     return honest[: get_faulty_max(context)] if of == "some" else honest
+
+
+def read_check(context: AttackContext, event: Event) -> tuple[PeerId, Check] | None:
+    """Who says what in CHECK, as I hear it."""
+    if not isinstance(event, MessageReceived) or event.signed.stage is not Stage.CHECK:
+        return None
+    try:
+        message = context.decode(event.signed)
+    except WireError:
+        return None
+    return (event.signed.sender, message) if isinstance(message, Check) else None
 
 
 def is_said(effect: Outgoing, stage: Stage) -> TypeGuard[Broadcast]:

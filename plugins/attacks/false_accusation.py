@@ -7,16 +7,13 @@ from typing import TYPE_CHECKING, Literal
 from msgspec.structs import replace
 
 from zpeer.effects import SendBlob
-from zpeer.errors import WireError
-from zpeer.events import MessageReceived
 from zpeer.faults import FaultKind
 from zpeer.hookspecs import hookimpl
 from zpeer.messages import Accusation, Check
-from zpeer.signed import Stage
 
 from ._accuse import accuse, accuse_over_my_part, publish
 from ._colluder import Colluder
-from ._speech import get_honest
+from ._speech import get_honest, read_check
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,15 +48,10 @@ class FalseAccusation(Colluder):
 
     def observe(self, context: AttackContext, event: Event) -> None:
         """Note the reports on me: what I may accuse in the next CHECK."""
-        if not isinstance(event, MessageReceived) or event.signed.stage is not Stage.CHECK:
-            return
-        try:
-            message = context.decode(event.signed)
-        except WireError:
-            return
-        if isinstance(message, Check) and event.signed.sender not in context.colluders:
-            mine = tuple(report for report in message.reports if report.target == context.me)
-            self._reports[event.signed.sender] = mine
+        said = read_check(context, event)
+        if said is not None and said[0] not in context.colluders:
+            sender, check = said
+            self._reports[sender] = tuple(r for r in check.reports if r.target == context.me)
 
     def effects(self, context: AttackContext, effects: list[Effect]) -> list[Outgoing]:
         """The bytes, for whom they are meant."""

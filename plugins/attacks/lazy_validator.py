@@ -6,14 +6,12 @@ from typing import TYPE_CHECKING, Literal
 
 from msgspec.structs import replace
 
-from zpeer.errors import WireError
-from zpeer.events import MessageReceived
 from zpeer.hookspecs import hookimpl
 from zpeer.messages import Check
-from zpeer.signed import Stage
 
 from ._accuse import without_duties
 from ._colluder import Colluder, other
+from ._speech import read_check
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,14 +36,9 @@ class LazyValidator(Colluder):
 
     def observe(self, context: AttackContext, event: Event) -> None:
         """Note what others report."""
-        if not isinstance(event, MessageReceived) or event.signed.stage is not Stage.CHECK:
-            return
-        try:
-            message = context.decode(event.signed)
-        except WireError:
-            return
-        if isinstance(message, Check) and message.reports and event.signed.sender != context.me:
-            self._seen = message.reports[-1].gradient
+        said = read_check(context, event)
+        if said is not None and said[0] != context.me and said[1].reports:
+            self._seen = said[1].reports[-1].gradient
 
     def lie(self, context: AttackContext, message: Message) -> Message | bytes:  # noqa: ARG002 - the interface
         """All is well."""

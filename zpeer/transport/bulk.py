@@ -11,7 +11,6 @@ are named at once, small ones a few together.
 from __future__ import annotations
 
 import struct
-from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import zmq
@@ -19,7 +18,7 @@ import zmq
 from zpeer.ids import DIGEST_SIZE, PeerId
 from zpeer.transport.guard import Guard
 from zpeer.transport.incoming import BadFrame, BulkFrame
-from zpeer.transport.mending import Drop, Mending
+from zpeer.transport.mending import Drop, Mending, mend_all
 from zpeer.transport.outbox import ACKNOWLEDGE_BYTES, Limits, Outbox
 from zpeer.transport.seal import COUNTER_SIZE, TAG_SIZE, Agreement, Sealer
 from zpeer.transport.sockets import (
@@ -269,19 +268,9 @@ class BulkPlane:
         return sum(guard.check() for guard in guards)
 
     def mend(self, now: float) -> list[Drop]:
-        """Reach again for peers whose connection was given up; whose just was.
-
-        Where one broke a beat waits in the socket for the next: it is what the other side needs to
-        send all that was lost once more, and must not be a second late.
-        """
-        for peer, link in self.links.items():
-            if link.mending.take_break():
-                self.beat(peer)
-        turns = [
-            link.mending.turn(now, partial(self._connect_again, peer))
-            for peer, link in self.links.items()
-        ]
-        return [drop for drop in turns if drop is not None]
+        """Reach again for peers whose connection was given up; whose just was."""
+        mendings = {peer: link.mending for peer, link in self.links.items()}
+        return mend_all(mendings, now, beat=self.beat, again=self._connect_again)
 
     def _connect_again(self, peer: PeerId) -> None:
         address = self.links[peer].address

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import struct
 from contextlib import suppress
-from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import zmq
@@ -24,7 +23,7 @@ from zpeer.transport.announcement import ANNOUNCEMENT_BYTES_MAX
 from zpeer.transport.gate import Gate, author
 from zpeer.transport.guard import Guard
 from zpeer.transport.hello import HELLO_BYTES_MAX, SESSION_SIZE
-from zpeer.transport.mending import Drop, Mending
+from zpeer.transport.mending import Drop, Mending, mend_all
 from zpeer.transport.outbox import ACKNOWLEDGE_BYTES, Limits, Outbox
 from zpeer.transport.sockets import (
     HANDSHAKE_BYTES,
@@ -280,19 +279,9 @@ class ControlPlane:
         return sum(guard.check() for guard in guards)
 
     def mend(self, now: float) -> list[Drop]:
-        """Reach again for peers whose connection was given up; whose just was.
-
-        Where one broke a beat waits in the socket for the next: it is what the other side needs to
-        send all that was lost once more, and must not be a second late.
-        """
-        for peer, link in self.links.items():
-            if link.mending.take_break():
-                self.beat(peer)
-        turns = [
-            link.mending.turn(now, partial(self._connect_again, peer))
-            for peer, link in self.links.items()
-        ]
-        return [drop for drop in turns if drop is not None]
+        """Reach again for peers whose connection was given up; whose just was."""
+        mendings = {peer: link.mending for peer, link in self.links.items()}
+        return mend_all(mendings, now, beat=self.beat, again=self._connect_again)
 
     def _connect_again(self, peer: PeerId) -> None:
         address = self.links[peer].address

@@ -12,12 +12,13 @@ often as it can, no more than once in WAIT_MAX_S in the long run. Works where th
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import zmq
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from zpeer.ids import PeerId
 
@@ -113,3 +114,22 @@ class Mending:
             self._wait_s = min(2 * self._wait_s, WAIT_MAX_S)
         self._noticed = now
         return self._wait_s
+
+
+def mend_all(
+    mendings: Mapping[PeerId, Mending],
+    now: float,
+    *,
+    beat: Callable[[PeerId], None],
+    again: Callable[[PeerId], None],
+) -> list[Drop]:
+    """Call `again` for those whose time it is; what has just been given up.
+
+    Where one broke a beat waits in the socket for the next: it is what the other side needs to
+    send all that was lost once more, and must not be a second late.
+    """
+    for peer, mending in mendings.items():
+        if mending.take_break():
+            beat(peer)
+    turns = [mending.turn(now, partial(again, peer)) for peer, mending in mendings.items()]
+    return [drop for drop in turns if drop is not None]
