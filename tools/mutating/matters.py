@@ -30,6 +30,12 @@ def keep_unpublished(
     judgement.matters.append(older(matter))
 
 
+def is_questioned(context: Context) -> bool:
+    """Whether the averaging of a part is to be checked."""
+    matters = context.attempt.base.matters
+    return any(each.accusation.fault is FaultKind.WRONG_AVERAGE for each in matters)
+
+
 def most_lack(judgement: Judgement, _matter: Matter, lacking: list[PeerId]) -> bool:
     """Whether somebody would leave."""
     return any(2 * lacking.count(peer) > len(judgement.base.roster) for peer in lacking)
@@ -89,7 +95,7 @@ MATTERS: dict[str, Patch] = {
     "residual": turns(
         lambda result, *_args: None if result is None else False, "every average is right"
     ),
-    "publishing": skips(),
+    "publishing": skips(when=is_questioned),
     "unpublished rows": replaces(keep_unpublished, "nobody leaves", most_lack),
     "looser limit": returns(0.0, "the limit stays"),
     "reporters drawn": returns([], "nobody is drawn"),

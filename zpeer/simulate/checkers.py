@@ -8,10 +8,12 @@ behind, but never banned. All others are *kept*.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from zpeer.faults import FaultKind, is_ban
 from zpeer.record import Outcome, Record
+from zpeer.simulate.plan import most_faulty
 from zpeer.simulate.verdicts import Idle, ViolationError
 
 if TYPE_CHECKING:
@@ -181,10 +183,28 @@ class Voids(Idle):
     def decided(self, decision: Decision) -> None:
         """What is new in a void record."""
         record, before = decision.record, decision.before
-        if record.outcome is not Outcome.VOID or decision.host.me in self._setting.faulty:
+        if decision.host.me in self._setting.faulty:
+            return
+        self._weigh(decision)
+        if record.outcome is not Outcome.VOID:
             return
         charged = len(record.charges) > len(before.charges)
         accused = any(matter.made == before.head for matter in record.matters)
         pardoned = self._setting.pardons.any_granted(before.head)
         if not (record.departures or charged or accused or pardoned):
             raise ViolationError("void for free", f"record {decision.height} cost nobody anything")
+        unheard = len(before.roster) - len(record.views) if record.views else 0
+        if len(record.departures) < unheard and not pardoned:
+            raise ViolationError("void for free", f"who is unheard stays, record {decision.height}")
+
+    def _weigh(self, decision: Decision) -> None:
+        """No pair is charged beyond its limit, and nobody with more than can be faulty."""
+        pairs = Counter((charge.first, charge.second) for charge in decision.record.charges)
+        partners = Counter(peer for pair in pairs for peer in pair)
+        most = most_faulty(len(self._setting.genesis.peers))
+        worst = max(pairs.values(), default=0), max(partners.values(), default=0)
+        pardoned = self._setting.plan.pardon
+        if not pardoned and (worst[0] > self._setting.genesis.charges_max or worst[1] > most):
+            raise ViolationError(
+                "charges", f"who is charged too often stays, record {decision.height}"
+            )

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 from zpeer.core.base import make_first_base, make_next_base
 from zpeer.effects import Decide, Stop
+from zpeer.simulate.averaging import Averaging
 from zpeer.simulate.bounds import Memory, Progress, TrafficPerAttempt
 from zpeer.simulate.checkers import Agreement, Draws, Fairness, Voids
+from zpeer.simulate.duties import Duties
 from zpeer.simulate.ledger import Ledger
 from zpeer.simulate.matters import Matters
 from zpeer.simulate.punishment import Punishment
@@ -41,19 +43,24 @@ class Judges:
         self.progress = Progress(setting)
         punishment = Punishment(setting, shared.limits, gradients, shared.aggregator.weight)
         matters = Matters(setting, shared.limits)
+        averaging = Averaging(setting, shared.limits)
         self._checkers: tuple[Checker, ...] = (
             Agreement(setting),
             Fairness(setting),
             Draws(setting),
             Voids(setting),
             Ledger(setting, shared.policy),
+            Duties(setting),
+            averaging,
             punishment,
             matters,
             self.progress,
             Memory(setting),
             TrafficPerAttempt(setting),
         )
-        self._curious: tuple[Checker, ...] = (punishment, matters) if setting.byzantine else ()
+        self._curious: tuple[Checker, ...] = (
+            (averaging, punishment, matters) if setting.byzantine else ()
+        )
         """Those that look at events, of which there are many."""
         self.met: Counter[str] = Counter()
         """What the run came to, by name: outcomes of attempts, and why peers left."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from zpeer.errors import WireError
 from zpeer.events import MessageReceived
-from zpeer.faults import FaultKind
+from zpeer.faults import FaultKind, is_ban
 from zpeer.messages import Check, Finding, Guilt
 from zpeer.signed import Stage
 from zpeer.simulate.truth import CHECKED_SETS
@@ -55,10 +55,13 @@ class Matters(Idle):
         findings = self._found.pop(key, ())
         if len(decision.record.sets) < CHECKED_SETS:
             return
+        self._count(decision, findings)
         open_ = {matter.name for matter in decision.record.matters}
         by_name = {matter.name: matter for matter in decision.before.matters}
         for finding in findings:
             matter = by_name.get(finding.matter)
+            if matter is not None and matter.shields and finding.matter not in open_:
+                self._judge_shield(decision, matter)
             if matter is not None and finding.matter not in open_:
                 self._judge(decision, matter, finding)
 
@@ -79,6 +82,30 @@ class Matters(Idle):
                 f"the matter of {about}, found {finding.guilt.name} by"
                 f" {self._setting.name(decision.host.me)}, costs nobody anything in record"
                 f" {decision.height}",
+            )
+
+    def _count(self, decision: Decision, findings: tuple[Finding, ...]) -> None:
+        """Of those between the same two one is judged at a time: each costs all a gradient."""
+        judged = {finding.matter for finding in findings}
+        pairs = [
+            (matter.accuser, matter.accusation.accused)
+            for matter in decision.before.matters
+            if matter.name in judged
+        ]
+        if len(set(pairs)) < len(pairs):
+            name = self._setting.name(decision.host.me)
+            raise ViolationError("work", f"{name} judged two matters between the same two peers")
+
+    def _judge_shield(self, decision: Decision, matter: Matter) -> None:
+        """An excuse for a failed sum ends with a ban: of who was accused, or of who made it."""
+        both = (matter.accuser, matter.accusation.accused)
+        banned = [each.peer for each in decision.record.departures if is_ban(each.fault)]
+        spared = any(self._setting.pardons.is_granted(decision.before.head, each) for each in both)
+        if not spared and not any(peer in banned for peer in both):
+            raise ViolationError(
+                "forgotten",
+                f"the failed sum of {self._setting.name(matter.accuser)}, whose excuse is gone in"
+                f" record {decision.height}, cost nobody the name",
             )
 
     def _is_gone(self, decision: Decision, record: Record, peer: PeerId) -> bool:

@@ -126,7 +126,7 @@ class Eyes:
             if fresh and fault is not None and self._must_be_ban(deed) and not is_ban(fault):
                 self._complain(deed, decision)
             spared = self._setting.pardons.is_granted(head, deed.culprit)
-            if fresh and has_checks and deed.fault in AVERAGING:
+            if fresh and has_checks and (deed.fault in AVERAGING or self._is_voiding(deed)):
                 self._require_void(deed, decision)
             excused = spared or is_disputed(deed, record)
             if excused or deed.culprit in gone or deed.culprit not in record.roster:
@@ -140,17 +140,20 @@ class Eyes:
             elif fresh and not deed.matter:
                 self._open[deed] = 1
 
+    def _is_voiding(self, deed: Deed) -> bool:
+        """Whether all saw something in it for which the attempt cannot count."""
+        return deed.voids and not self._past[deed.head].is_doubtful(deed.culprit)
+
     def _require_void(self, deed: Deed, decision: Decision) -> None:
         """A step whose averaging is in doubt does not count."""
         if decision.record.outcome is Outcome.COUNTED:
             self._complain(deed, decision)
 
     def _must_be_ban(self, deed: Deed) -> bool:
-        """Two bodies seen in time stand in a view or a CHECK, and so outweigh a removal; a view has
+        """What a view or a CHECK proves, if it was seen in time, outweighs a removal; a view has
         room for one such proof."""
-        kind = FaultKind.EQUIVOCATION
-        others = sum(each.fault is kind and each.head == deed.head for each in self._open) - 1
-        return deed.fault is kind and not deed.late and not others
+        others = sum(is_provable(each) and each.head == deed.head for each in self._open) - 1
+        return is_provable(deed) and not deed.late and not others
 
     def _complain(self, deed: Deed, decision: Decision) -> None:
         who, me = self._setting.name(deed.culprit), self._setting.name(self._me)
@@ -158,6 +161,13 @@ class Eyes:
         raise ViolationError(
             "unpunished", f"{what}, is not punished as such in record {decision.height}"
         )
+
+
+def is_provable(deed: Deed) -> bool:
+    """Whether it makes who sees it call with a proof: two bodies, or a VERDICT that is none."""
+    return deed.fault is FaultKind.EQUIVOCATION or (
+        deed.fault is FaultKind.INVALID_BODY and deed.survives and not deed.voids
+    )
 
 
 def is_disputed(deed: Deed, record: Record) -> bool:

@@ -18,6 +18,7 @@ from zpeer.errors import WireError
 from zpeer.faults import FaultKind
 from zpeer.messages import Aggregated, Check, Commit, Projections, Reveal
 from zpeer.signed import STEP_STAGES, Signed, Stage
+from zpeer.simulate.forms import is_count_off, is_sound_check, is_too_long
 from zpeer.wire import decode_payload
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ FAR = 100.0
 FLOOR = 2.0**-120
 SUM_PULL, SUM_ROUNDING = 96.0, 32.0
 """Numerics, *The sum check*; a sum that fails here is twice as far off."""
+SLOTS = (*STEP_STAGES, Stage.VIEW)
+"""Of which one signs one body."""
 CHECKED_SETS = 5
 """Stage sets in a record that ended in CHECK."""
 
@@ -54,7 +57,10 @@ class Deed(NamedTuple):
     records: int = 2
     """Records with a CHECK set by which it is punished."""
     late: bool = False
-    """Whether who saw it had signed its VIEW or CHECK of the attempt already."""
+    """Whether who saw it had signed its VIEW or CHECK of the attempt already; of what only a view
+    brings, its VIEW."""
+    voids: bool = False
+    """Whether the attempt cannot count."""
 
 
 class Attempt:
@@ -70,9 +76,12 @@ class Attempt:
         self.results: dict[PeerId, ev.ResultArrived] = {}
         self.column: tuple[Scalars, ...] = ()
         self.result_norms: tuple[float, ...] = ()
+        self.direction_norms: tuple[tuple[float, ...], ...] = ()
         self.deeds: dict[tuple[PeerId, FaultKind], Deed] = {}
         self.is_late = False
         """Whether my VIEW or CHECK is signed."""
+        self.has_view = False
+        """Whether my VIEW is."""
 
     def is_doubtful(self, peer: PeerId) -> bool:
         """Whether it told more than one story."""
@@ -108,7 +117,8 @@ class Truth:
             key = (deed.culprit, deed.fault)
             if key not in attempt.deeds:
                 attempt.deeds[key] = deed
-                yield deed._replace(late=attempt.is_late)
+                late = attempt.has_view if deed.late else attempt.is_late
+                yield deed._replace(late=late)
 
     def _find(self, attempt: Attempt, event: Event) -> Iterator[Deed]:
         match event:
@@ -125,9 +135,11 @@ class Truth:
                 yield from judge_result(attempt, sender)
             case ev.Projected(head=head, column=column) if head == attempt.base.head:
                 attempt.column, attempt.result_norms = column, event.result_norms
+                attempt.direction_norms = event.direction_norms
                 for worker in attempt.base.workers:
                     if worker in self._suspects:
                         yield from judge_projection(attempt, worker)
+                        yield from judge_lengths(attempt, worker, self._weight)
                 yield from self._judge_parts(attempt)
             case _:
                 pass
@@ -137,7 +149,8 @@ class Truth:
         peer, stage, head = signed.sender, signed.stage, attempt.base.head
         if peer == self._me and signed.head == head and stage in (Stage.VIEW, Stage.CHECK):
             attempt.is_late = True
-        if signed.head != head or stage not in STEP_STAGES or peer not in attempt.base.roster:
+            attempt.has_view = attempt.has_view or stage is Stage.VIEW
+        if signed.head != head or stage not in SLOTS or peer not in attempt.base.roster:
             return
         first = attempt.bodies.setdefault((stage, peer), signed)
         if stage is Stage.PROJECTIONS:
@@ -147,11 +160,17 @@ class Truth:
         if first is not signed:
             if first.body != signed.body:
                 yield Deed(FaultKind.EQUIVOCATION, peer, head, survives=True, matter=False)
+        elif stage is Stage.VIEW:
+            return
         elif attempt.said(stage, peer) is None:
-            survives = stage is not Stage.CHECK
-            yield Deed(FaultKind.INVALID_BODY, peer, head, survives, matter=False)
+            survives, voids = stage is not Stage.CHECK, stage < Stage.CHECK
+            last = stage is Stage.VERDICT
+            fault = FaultKind.INVALID_BODY
+            yield Deed(fault, peer, head, survives, matter=False, voids=voids, late=last)
         else:
             yield from JUDGES[stage](attempt, peer)
+            if stage is Stage.PROJECTIONS:
+                yield from judge_lengths(attempt, peer, self._weight)
 
     def _judge_parts(self, attempt: Attempt) -> Iterator[Deed]:
         """Once everybody's PROJECTIONS are here: the parts of suspects."""
@@ -175,7 +194,8 @@ def judge_commit(attempt: Attempt, peer: PeerId) -> Iterator[Deed]:
     commit, base = attempt.said(Stage.COMMIT, peer), attempt.base
     expected = len(base.workers) if peer in base.workers else 0
     if isinstance(commit, Commit) and len(commit.parts) != expected:
-        yield Deed(FaultKind.INVALID_BODY, peer, base.head, survives=True, matter=False)
+        fault = FaultKind.INVALID_BODY
+        yield Deed(fault, peer, base.head, survives=True, matter=False, voids=True)
     yield from judge_part(attempt, peer)
     yield from judge_share(attempt, peer)
 
@@ -186,7 +206,8 @@ def judge_share(attempt: Attempt, peer: PeerId) -> Iterator[Deed]:
     if isinstance(commit, Commit) and isinstance(reveal, Reveal):
         opened = compute_commitment(attempt.base.place, peer, reveal.share)
         if opened != commit.commitment:
-            yield Deed(FaultKind.WRONG_SHARE, peer, attempt.base.head, survives=True, matter=False)
+            fault, head = FaultKind.WRONG_SHARE, attempt.base.head
+            yield Deed(fault, peer, head, survives=True, matter=False, voids=True)
     yield from judge_secret(attempt, peer)
 
 
@@ -205,14 +226,25 @@ def judge_projections(attempt: Attempt, peer: PeerId) -> Iterator[Deed]:
     if not isinstance(said, Projections):
         return
     scalars = [value for row in said.projections for value in row]
-    if not all(map(isfinite, scalars)) or not all(norm >= 0 for norm in said.norms):
-        yield Deed(FaultKind.INVALID_BODY, peer, base.head, survives=True, matter=False)
+    is_odd = not all(map(isfinite, scalars)) or not all(norm >= 0 for norm in said.norms)
+    if is_odd or is_count_off(said, peer, base):
+        fault = FaultKind.INVALID_BODY
+        yield Deed(fault, peer, base.head, survives=True, matter=False, voids=True)
     shares = [attempt.said(Stage.REVEAL, each) for each in base.roster]
     opened = [each.share for each in shares if isinstance(each, Reveal)]
     whole = len(opened) == len(base.roster) and not attempt.deeds
     if whole and said.beacon != compute_beacon(opened):  # whose share counts is plain
-        yield Deed(FaultKind.WRONG_BEACON, peer, base.head, survives=False, matter=False)
+        fault = FaultKind.WRONG_BEACON
+        yield Deed(fault, peer, base.head, survives=False, matter=False, voids=True)
     yield from judge_projection(attempt, peer)
+
+
+def judge_check(attempt: Attempt, peer: PeerId) -> Iterator[Deed]:
+    """What it must hold, and what it may."""
+    check, head = attempt.said(Stage.CHECK, peer), attempt.base.head
+    if isinstance(check, Check) and not is_sound_check(check, peer, attempt.base):
+        yield Deed(FaultKind.INVALID_BODY, peer, head, survives=False, matter=False)
+    yield from judge_secret(attempt, peer)
 
 
 def judge_nothing(attempt: Attempt, peer: PeerId) -> Iterator[Deed]:  # noqa: ARG001 - one of a table
@@ -221,7 +253,11 @@ def judge_nothing(attempt: Attempt, peer: PeerId) -> Iterator[Deed]:  # noqa: AR
 
 
 def judge_fixed(attempt: Attempt, peer: PeerId) -> Iterator[Deed]:
-    """What an owner fixed, against what it sent before."""
+    """What an owner fixed, against what it sent before; a validator fixes nothing."""
+    fixed = attempt.said(Stage.AGGREGATED, peer)
+    if isinstance(fixed, Aggregated) and fixed.result and peer not in attempt.base.workers:
+        fault = FaultKind.INVALID_BODY
+        yield Deed(fault, peer, attempt.base.head, survives=True, matter=False)
     yield from judge_result(attempt, peer)
 
 
@@ -230,7 +266,7 @@ JUDGES: dict[Stage, Callable[[Attempt, PeerId], Iterator[Deed]]] = {
     Stage.AGGREGATED: judge_fixed,
     Stage.REVEAL: judge_share,
     Stage.PROJECTIONS: judge_projections,
-    Stage.CHECK: judge_secret,
+    Stage.CHECK: judge_check,
     Stage.VERDICT: judge_nothing,
 }
 
@@ -259,7 +295,7 @@ def judge_result(attempt: Attempt, owner: PeerId) -> Iterator[Deed]:
     sound = arrival.finite and arrival.size_bytes == attempt.layout.size_bytes(part)
     if arrival.digest == fixed.result and not sound:
         fault = FaultKind.RESULT_NOT_FINITE
-        yield Deed(fault, owner, attempt.base.head, survives=False, matter=False)
+        yield Deed(fault, owner, attempt.base.head, survives=False, matter=False, voids=True)
 
 
 def judge_projection(attempt: Attempt, worker: PeerId) -> Iterator[Deed]:
@@ -282,6 +318,18 @@ def is_far(said: Projections, part: int, found: Scalars, radius: float) -> bool:
     ]
     gaps.append(abs(said.norms[part] - found.norm) / (UNIT * found.norm + FLOOR))
     return any(not gap <= FAR for gap in gaps)
+
+
+def judge_lengths(
+    attempt: Attempt, worker: PeerId, weight: Callable[[float, float], float]
+) -> Iterator[Deed]:
+    """No projection is longer than what it is one of."""
+    said, base = attempt.said(Stage.PROJECTIONS, worker), attempt.base
+    if not isinstance(said, Projections) or not attempt.direction_norms:
+        return
+    pulls = [weight(norm, tau) * norm for norm, tau in zip(said.norms, base.radii, strict=False)]
+    if is_too_long(said, attempt.direction_norms, pulls):
+        yield Deed(FaultKind.INVALID_BODY, worker, base.head, survives=False, matter=False)
 
 
 def judge_averaging(
