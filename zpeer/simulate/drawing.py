@@ -32,6 +32,7 @@ from zpeer.simulate.plan import (
     most_faulty,
 )
 from zpeer.simulate.streams import Entropy
+from zpeer.simulate.variations import vary
 
 if TYPE_CHECKING:
     from zpeer.plugins import Plugins
@@ -75,7 +76,7 @@ def draw_plan(seed: int, plugins: Plugins) -> Plan:
         network=draw_network(network, work),
         pardon=sizes.pick((0.0, 0.0, 0.5, 0.7, 0.8)),
     )
-    return populate(plan, entropy, plugins)
+    return vary(populate(plan, entropy, plugins), entropy.stream("varied"))
 
 
 def draw_network(stream: Stream, work: float) -> Network:

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 FINISHED = 0
 LIFETIMES = 2
 """Times the number of peers: counted steps until a draw lapses."""
+OF_ACCUSERS = (FaultKind.FALSE_ACCUSATION, FaultKind.WRONG_SUM)
+"""What an excuse for a failed sum may still come to, though who made it is banned."""
 BY_VALIDATORS = (FaultKind.WRONG_GRADIENT, FaultKind.WRONG_PROJECTION)
 
 
@@ -62,10 +64,10 @@ class Duties(Idle):
         expected = record.secret_beacon if is_counted(record) else decision.before.draw_beacon
         if record.draw_beacon != expected:
             yield "validators are drawn by another beacon than q of the last counted attempt"
-        banned = {each.peer for each in record.departures if is_ban(each.fault)}
-        for peer in banned & self._banned:
-            yield f"{name(peer)} is banned again"
-        self._banned |= banned
+        for departure in record.departures:
+            if departure.peer in self._banned and departure.fault not in OF_ACCUSERS:
+                yield f"{name(departure.peer)} is banned again"
+        self._banned |= {each.peer for each in record.departures if is_ban(each.fault)}
 
     def _find_lost(self, decision: Decision) -> Iterator[str]:
         """Draws that are closed, or given out, while an accusation from them is open; and those

@@ -29,10 +29,12 @@ from zpeer.effects import (
 )
 from zpeer.events import MessageReceived
 from zpeer.ids import number
-from zpeer.signed import STEP_STAGES, Signed, body_digest
+from zpeer.signed import STEP_STAGES, Signed, Stage, body_digest
+from zpeer.simulate.forgeries import forge
 from zpeer.simulate.inventions import invent
 from zpeer.simulate.mutations import alter, flip
 from zpeer.simulate.streams import Stream
+from zpeer.wire import encode_payload
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -42,7 +44,6 @@ if TYPE_CHECKING:
     from zpeer.events import Event
     from zpeer.ids import Digest, PeerId
     from zpeer.interfaces import AttackContext, Bytes, Float32
-    from zpeer.signed import Stage
     from zpeer.simulate.plan import Mutator
     from zpeer.simulate.streams import Entropy
 
@@ -53,8 +54,10 @@ FOCUSES: dict[str, dict[str, float]] = {
     "slow": {"stage": 0.1, "slow": 5.0, "answer": 1.0, "bulk": 0.1, "invent": 0.3},
     "timing": {"stage": 1.0, "slow": 1.0, "answer": 1.0, "bulk": 1.0},
     "bulk": {"stage": 0.02, "slow": 0.1, "answer": 0.5, "bulk": 2.0, "numbers": 0.5},
+    "forms": {"stage": 1.0, "slow": 0.1},
 }
 """How often, in shares of the mutator's rate, something is done about each kind of thing."""
+FORGED = (Stage.COMMIT, Stage.AGGREGATED, Stage.PROJECTIONS, Stage.CHECK)
 OFTEN = 0.9
 HALF_DELTAS = 40
 """A delay is up to so many halves of Delta, near one of them."""
@@ -157,6 +160,8 @@ class Mutating(HonestAttack):
         if stream is None:
             return [effect]
         match effect:
+            case Broadcast(stage=stage) if self._plan.focus == "forms" and stage in FORGED:
+                return [replace(effect, payload=self._forge(context, effect, stream))]
             case Broadcast():
                 return self._speak(context, effect, stream)
             case SendResult() | PassOn() | SendBlob() | SendCertificate() | SendBlobRequest():
@@ -212,6 +217,11 @@ class Mutating(HonestAttack):
                 After(self.draw_delay(stream), SendSigned(said.to, signed)),
             ]
         return [replace(said, to=())]
+
+    def _forge(self, context: AttackContext, said: Broadcast, stream: Stream) -> bytes:
+        """Almost what I would have said."""
+        digests = [each.head for each in self.heard] + [each.body for each in self.heard]
+        return encode_payload(forge(context.decode(said), context, digests, stream))
 
     def _later(self, me: PeerId, said: Broadcast, few: Broadcast, stream: Stream) -> Outgoing:
         """The same to the others, later."""

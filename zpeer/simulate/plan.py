@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 T = TypeVar("T", bound=msgspec.Struct)
 
 LEAST_PEERS = 3
-FOCUSES = ("all", "slow", "timing", "bulk")
+FOCUSES = ("all", "slow", "timing", "bulk", "forms")
 
 
 class Network(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -137,7 +137,7 @@ class Mutator(
     """How often it does something about what it is about to send."""
     focus: str = "all"
     """What it does most about: all, slow (calls and what follows them), timing (nothing that
-    convicts it), bulk."""
+    convicts it), bulk, forms (bodies that are almost right)."""
     start: int = 0
     only: tuple[int, ...] | None = None
     """Which of its opportunities it takes; None: all that chance gives it."""

@@ -1,0 +1,89 @@
+"""Plans that try what chance alone seldom brings together.
+
+A share of the drawn plans gets other adversaries, or other numbers: liars that are off by almost as
+much as they may be, bodies that are almost right, limits that honest norms break, a deed that all
+see beside a peer that makes the attempt void.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from zpeer.simulate.plan import Adversary, Known, Mutator, Plan, change_plan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from zpeer.simulate.streams import Stream
+
+SHARE = 0.2
+LARGE = 600
+"""Numbers of a gradient, so that sums have room for lies."""
+UNITS = (30.0, 35.0, 50.0, 58.0, 70.0, 75.0, 90.0, 95.0, 110.0, 150.0, 300.0)
+"""Of rounding: on all sides of the four thresholds."""
+BY_UNITS = ("wrong_projection", "concealed_projection", "small_lies", "framed_owner")
+DEEDS: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("wrong_share", {}),
+    ("invalid_body", {"mode": "garbage", "stage": "COMMIT"}),
+    ("invalid_body", {"mode": "wrong_counts", "stage": "COMMIT"}),
+    ("invalid_body", {"mode": "garbage", "stage": "AGGREGATED"}),
+    ("invalid_body", {"mode": "garbage", "stage": "REVEAL"}),
+    ("invalid_body", {"mode": "nan", "stage": "PROJECTIONS"}),
+    ("invalid_body", {"mode": "wrong_counts", "stage": "PROJECTIONS"}),
+)
+"""What all see, and a call would hide."""
+STALLING = ("REVEAL", "PROJECTIONS", "CHECK", "VERDICT")
+
+
+def vary(plan: Plan, stream: Stream) -> Plan:
+    """The plan, or another one with the same liars."""
+    if not plan.adversaries or not stream.chance(SHARE):
+        return plan
+    return stream.pick(VARIATIONS)(plan, stream)
+
+
+def make_all(plan: Plan, make: Callable[[int], Adversary]) -> tuple[Adversary, ...]:
+    """Other adversaries, who begin when the others would have."""
+    return tuple(
+        change_plan(make(place), peer=each.peer, start=getattr(each, "start", 0))
+        for place, each in enumerate(plan.adversaries)
+    )
+
+
+def vary_forms(plan: Plan, stream: Stream) -> Plan:
+    """Bodies that are almost right; most are forgiven, so that more follow."""
+    rate = stream.pick((0.03, 0.1, 0.3))
+    liars = make_all(plan, lambda _place: Mutator(0, rate, "forms"))
+    return change_plan(plan, adversaries=liars, pardon=stream.pick((0.0, 0.5, 0.8)))
+
+
+def vary_units(plan: Plan, stream: Stream) -> Plan:
+    """Statements near the thresholds, by all liars or by each its own way."""
+    names = stream.shuffled(BY_UNITS)
+    alike, units = stream.chance(0.7), stream.pick(UNITS)
+    liars = make_all(
+        plan,
+        lambda place: Known(0, names[0 if alike else place % len(names)], {"units": units}),
+    )
+    return change_plan(plan, adversaries=liars, dimension=LARGE)
+
+
+def vary_limits(plan: Plan, stream: Stream) -> Plan:
+    """Honest norms are beyond the first limits: averagings that prove right."""
+    return change_plan(plan, typical=stream.pick((0.1, 0.2, 0.24)))
+
+
+def vary_deeds(plan: Plan, stream: Stream) -> Plan:
+    """One does what all see, the others make the attempt void by keeping silent."""
+    name, parameters = stream.pick(DEEDS)
+    stage = stream.pick(STALLING)
+    start = stream.below(max(1, plan.steps // 2))
+    liars = make_all(
+        plan,
+        lambda place: Known(0, "silent", {"stage": stage}) if place else Known(0, name, parameters),
+    )
+    together = tuple(change_plan(each, start=start) for each in liars)
+    return change_plan(plan, adversaries=together)
+
+
+VARIATIONS = (vary_forms, vary_forms, vary_units, vary_units, vary_limits, vary_deeds)
