@@ -32,7 +32,8 @@ STATE_BYTES = 65_536
 STATE_BYTES_EACH = 4_096
 """For every pair of peers, of each attempt that is kept."""
 PARDONED_ATTEMPTS = 4
-"""As many times that, where nobody pays for making attempts void: they wait for their draws."""
+"""As many times that, where nobody pays for making attempts void, or first limits are too tight for
+honest steps: they wait for their draws."""
 STORE_GRADIENTS = 40
 TRAFFIC_BYTES_EACH = 65_536
 """Control bytes to each peer in an attempt."""
@@ -102,7 +103,8 @@ class Memory(Idle):
         store_max = STORE_GRADIENTS * 4 * self._setting.genesis.dimension * peers
         self._hold("tensor store", store, store_max, decision)
         if decision.height % SNAPSHOT_EVERY == 0:
-            attempts = PARDONED_ATTEMPTS if self._setting.plan.pardon else 1
+            plan = self._setting.plan
+            attempts = PARDONED_ATTEMPTS if plan.pardon or plan.typical < 1 else 1
             state_max = attempts * (STATE_BYTES + STATE_BYTES_EACH * peers**2)
             self._hold("core", len(host.core.snapshot()), state_max, decision)
 

@@ -32,6 +32,8 @@ DEEDS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("invalid_body", {"mode": "wrong_counts", "stage": "PROJECTIONS"}),
 )
 """What all see, and a call would hide."""
+TIGHT = (0.22, 0.24, 0.26)
+"""First typical norms, in those that residuals have: times `delta_multiple` about one."""
 STALLING = ("REVEAL", "PROJECTIONS", "CHECK", "VERDICT")
 
 
@@ -70,7 +72,7 @@ def vary_units(plan: Plan, stream: Stream) -> Plan:
 
 def vary_limits(plan: Plan, stream: Stream) -> Plan:
     """Honest norms are beyond the first limits: averagings that prove right."""
-    return change_plan(plan, typical=stream.pick((0.1, 0.2, 0.24)))
+    return change_plan(plan, typical=stream.pick(TIGHT))
 
 
 def vary_deeds(plan: Plan, stream: Stream) -> Plan:
