@@ -93,11 +93,9 @@ def plan_case(case: Case, attackers: int, peers: int, steps: int) -> Job:
 
     def judge(trial: Trial) -> None:
         check_unharmed(trial, takes_one=case.takes_one)
-        faults = case.alone if attackers == 1 else case.plot
-        if faults & COVERED:
-            faults |= {FaultKind.WRONG_SUM}
-        if faults:
-            check_gone(trial, faults)
+        if case.plot:
+            too_few = {FaultKind.WRONG_SUM} if case.plot & COVERED else set()
+            check_gone(trial, case.plot | too_few)
         else:
             assert trial.departures == [], trial.faults
         check_evidence(trial)
