@@ -205,7 +205,7 @@ CALLED = (
     case("false_view", Fault.WRONG_SECRET, of="secret"),
     case("false_view", Fault.SECRET_WITHHELD, of="withheld"),
     costly("held_secret", then="call"),
-    costly("equivocation", stage="DECIDED"),
+    costly("equivocation", Fault.EQUIVOCATION, stage="DECIDED"),
     *(costly("partial_broadcast", stage=stage) for stage in SLOW_STAGES),
     *last(
         8,
