@@ -48,8 +48,8 @@ FEW = 5
 """Steps that show it here, whatever it costs; one more for each attacker where they go in turn."""
 
 
-COVERED = {FaultKind.WRONG_AVERAGE, FaultKind.PARTS_NOT_PUBLISHED}
-"""What a shift leads to that all of the plot cover. Too few, and the sum fails first."""
+COVERED = {"wrong_average", "unpublished_parts", "covered_shift", "colluding_cover"}
+"""Shifts with a cover. Where too few cover too much, the sum fails first."""
 AGAIN = 2
 """So often a run that waits for draws is made again."""
 
@@ -82,8 +82,12 @@ class Job(NamedTuple):
 
 
 def plan_case(case: Case, attackers: int, peers: int, steps: int) -> Job:
-    """One attack by peers 1, 3, 5, ...; half as many where each may take an honest one along."""
-    attackers = max(min(attackers, 2), attackers // 2) if case.takes_one else attackers
+    """One attack by peers 1, 3, 5, ...; half as many where each may take an honest one along, and
+    an even number where it takes two: the odd one's lies would be too small to be accused."""
+    if case.takes_one:
+        attackers = max(min(attackers, 2), attackers // 2)
+    elif case.plot and not case.alone:
+        attackers -= attackers % 2
     places = range(1, 2 * attackers, 2)
     steps = count_steps(case, attackers, steps)
 
@@ -94,7 +98,7 @@ def plan_case(case: Case, attackers: int, peers: int, steps: int) -> Job:
     def judge(trial: Trial) -> None:
         check_unharmed(trial, takes_one=case.takes_one)
         if case.plot:
-            too_few = {FaultKind.WRONG_SUM} if case.plot & COVERED else set()
+            too_few = {FaultKind.WRONG_SUM} if case.name in COVERED else set()
             check_gone(trial, case.plot | too_few)
         else:
             assert trial.departures == [], trial.faults
