@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from tests.core.shell import Toy
     from zpeer import effects as fx
 
-SEEDS = 150
+SEEDS = 100
 
 
 class Plot(NamedTuple):
