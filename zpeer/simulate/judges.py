@@ -10,6 +10,7 @@ from zpeer.effects import Decide, Stop
 from zpeer.simulate.averaging import Averaging
 from zpeer.simulate.bounds import Memory, Progress, TrafficPerAttempt
 from zpeer.simulate.checkers import Agreement, Draws, Fairness, Voids
+from zpeer.simulate.claims import Claims
 from zpeer.simulate.duties import Duties
 from zpeer.simulate.ledger import Ledger
 from zpeer.simulate.matters import Matters
@@ -44,6 +45,7 @@ class Judges:
         punishment = Punishment(setting, shared.limits, gradients, shared.aggregator.weight)
         matters = Matters(setting, shared.limits)
         averaging = Averaging(setting, shared.limits)
+        claims = Claims(setting, shared.limits)
         self._checkers: tuple[Checker, ...] = (
             Agreement(setting),
             Fairness(setting),
@@ -52,6 +54,7 @@ class Judges:
             Ledger(setting, shared.policy),
             Duties(setting),
             averaging,
+            claims,
             punishment,
             matters,
             self.progress,
@@ -59,7 +62,7 @@ class Judges:
             TrafficPerAttempt(setting),
         )
         self._curious: tuple[Checker, ...] = (
-            (averaging, punishment, matters) if setting.byzantine else ()
+            (averaging, claims, punishment, matters) if setting.byzantine else (claims,)
         )
         """Those that look at events, of which there are many."""
         self.met: Counter[str] = Counter()

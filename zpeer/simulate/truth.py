@@ -140,6 +140,7 @@ class Truth:
                     if worker in self._suspects:
                         yield from judge_projection(attempt, worker)
                         yield from judge_lengths(attempt, worker, self._weight)
+                        yield from judge_lack(attempt, worker)
                 yield from self._judge_parts(attempt)
             case _:
                 pass
@@ -318,6 +319,14 @@ def is_far(said: Projections, part: int, found: Scalars, radius: float) -> bool:
     ]
     gaps.append(abs(said.norms[part] - found.norm) / (UNIT * found.norm + FLOOR))
     return any(not gap <= FAR for gap in gaps)
+
+
+def judge_lack(attempt: Attempt, owner: PeerId) -> Iterator[Deed]:
+    """Where the attempt came as far as projections every worker fixed a result."""
+    fixed = attempt.said(Stage.AGGREGATED, owner)
+    if isinstance(fixed, Aggregated) and fixed.result is None:
+        fault = FaultKind.INVALID_BODY
+        yield Deed(fault, owner, attempt.base.head, survives=True, matter=False, voids=True)
 
 
 def judge_lengths(
