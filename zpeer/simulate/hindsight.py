@@ -12,9 +12,9 @@ from zpeer.compute.worker import digest_report
 from zpeer.core.mprng import compute_batch_seed
 from zpeer.errors import ZpeerError
 from zpeer.faults import FaultKind
-from zpeer.messages import Check, Commit
+from zpeer.messages import Check, Commit, Projections
 from zpeer.signed import Stage
-from zpeer.simulate.truth import Attempt, Deed
+from zpeer.simulate.truth import Attempt, Deed, is_far
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -69,6 +69,38 @@ class Hindsight:
         if commit.parts != event.digests:
             fault = FaultKind.WRONG_GRADIENT
             yield Deed(fault, event.target, attempt.base.head, survives=False, matter=True)
+        elif any(
+            draw.counted and (draw.target, draw.attempt) == (event.target, event.head)
+            for draw in attempt.base.duty_of(attempt.me)
+        ):
+            yield from self._compare_statements(attempt, past, event)
+
+    def _compare_statements(
+        self, attempt: Attempt, past: Attempt, event: ev.Recomputed
+    ) -> Iterator[Deed]:
+        """What I drew a peer for, besides: its own statements, and who held the bytes of a wrong
+        one and kept quiet."""
+        head, said = attempt.base.head, past.said(Stage.PROJECTIONS, event.target)
+        if not isinstance(said, Projections) or len(said.norms) != len(event.row):
+            return
+        for part, (owner, found) in enumerate(zip(past.base.workers, event.row, strict=True)):
+            if not is_far(said, part, found, past.base.radii[part]):
+                continue
+            fault = FaultKind.WRONG_PROJECTION
+            yield Deed(fault, event.target, head, survives=False, matter=True)
+            is_here = owner in self._suspects and owner in attempt.base.roster
+            if is_here and owner != event.target and self._was_quiet(past, owner, event.target):
+                fault = FaultKind.CONCEALED_PROJECTION
+                yield Deed(fault, owner, head, survives=False, matter=True)
+
+    def _was_quiet(self, past: Attempt, owner: PeerId, worker: PeerId) -> bool:
+        """Whether the owner of a part did not accuse a worker in that attempt."""
+        check = past.said(Stage.CHECK, owner)
+        return (
+            isinstance(check, Check)
+            and not past.is_doubtful(owner)
+            and all(each.accused != worker for each in check.accusations)
+        )
 
     def _check(self, host: Host, attempt: Attempt, sender: PeerId) -> Iterator[Deed]:
         """Reports on me, and accusations of who is honest."""

@@ -2,14 +2,14 @@
 
 A share of the drawn plans gets other adversaries, or other numbers: liars that are off by almost as
 much as they may be, bodies that are almost right, limits that honest norms break, a deed that all
-see beside a peer that makes the attempt void.
+see beside a peer that makes the attempt void, and attempts that end for some and not for others.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from zpeer.simulate.plan import Adversary, Known, Mutator, Plan, change_plan
+from zpeer.simulate.plan import Adversary, Known, Mutator, Plan, Script, Show, change_plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,14 +34,39 @@ DEEDS: tuple[tuple[str, dict[str, Any]], ...] = (
 """What all see, and a call would hide."""
 TIGHT = (0.22, 0.24, 0.26)
 """First typical norms, in those that residuals have: times `delta_multiple` about one."""
+UNCLEAR: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("partial_broadcast", {"stage": "VERDICT", "to": "one", "when": "now"}),
+    ("partial_broadcast", {"stage": "VERDICT", "to": "one", "when": "edge"}),
+    ("partial_broadcast", {"stage": "VERDICT", "to": "half", "when": "edge"}),
+    ("partial_broadcast", {"stage": "VIEW", "to": "one", "when": "edge"}),
+    ("partial_broadcast", {"stage": "CLOSED", "to": "one", "when": "now"}),
+    ("equivocation", {"stage": "VERDICT", "to": "one"}),
+    ("equivocation", {"stage": "VIEW", "to": "one"}),
+    ("crash", {"stage": "VERDICT", "told": "one"}),
+    ("false_claim", {"stage": "VERDICT", "of": "one", "to": "one"}),
+    ("false_claim", {"stage": "CHECK", "of": "stranger", "to": "one"}),
+    ("false_view", {"of": "record", "stage": "VERDICT"}),
+    ("late_chain", {}),
+    ("late_chain", {}),
+    ("old_view", {}),
+    ("stale_claim", {"age": 1}),
+    ("last_moment", {}),
+)
+"""How an attempt can end for some, and not for others."""
+SHOWN = (
+    *("COMMIT", "PART", "AGGREGATED", "RESULT", "PROJECTIONS", "CHECK"),
+    *("VERDICT", "VERDICT", "VERDICT", "VIEW", "VIEW", "CLOSED", "DECIDED"),
+)
 STALLING = ("REVEAL", "PROJECTIONS", "CHECK", "VERDICT")
 
 
 def vary(plan: Plan, stream: Stream) -> Plan:
     """The plan, or another one with the same liars."""
-    if not plan.adversaries or not stream.chance(SHARE):
+    if not plan.adversaries:
         return plan
-    return stream.pick(VARIATIONS)(plan, stream)
+    if stream.chance(SHARE):
+        return stream.pick(VARIATIONS)(plan, stream)
+    return stream.pick(ENDINGS)(plan, stream) if stream.chance(SHARE) else plan
 
 
 def make_all(plan: Plan, make: Callable[[int], Adversary]) -> tuple[Adversary, ...]:
@@ -88,4 +113,31 @@ def vary_deeds(plan: Plan, stream: Stream) -> Plan:
     return change_plan(plan, adversaries=together)
 
 
+def vary_agreement(plan: Plan, stream: Stream) -> Plan:
+    """Each liar its own way of leaving others in the dark when an attempt ends."""
+    chosen = [stream.pick(UNCLEAR) for _ in plan.adversaries]
+    liars = make_all(plan, lambda place: Known(0, *chosen[place]))
+    return change_plan(plan, adversaries=liars, pardon=stream.pick((0.0, 0.5, 0.8)))
+
+
+def vary_shows(plan: Plan, stream: Stream) -> Plan:
+    """Scripts: at stages of some steps each liar tells some the truth, few another story, and the
+    rest nothing; and keeps to that when it is asked."""
+    liars = tuple(Script(each.peer, draw_shows(plan, stream)) for each in plan.adversaries)
+    return change_plan(plan, adversaries=liars, pardon=stream.pick((0.0, 0.5, 0.8)))
+
+
+def draw_shows(plan: Plan, stream: Stream) -> tuple[Show, ...]:
+    """Of one liar, in the order of their steps."""
+    shows = []
+    for _ in range(stream.between(4, 12)):
+        told = stream.shuffled(plan.members)
+        first, last = sorted(stream.below(len(told) + 1) for _ in range(2))
+        lie = tuple(told[first:last]) if stream.chance(0.2) else ()
+        step = stream.below(max(1, 3 * plan.steps // 4))
+        shows.append(Show(stream.pick(SHOWN), step, tuple(told[:first]), lie))
+    return tuple(sorted(shows, key=lambda show: show.step))
+
+
 VARIATIONS = (vary_forms, vary_forms, vary_units, vary_units, vary_limits, vary_deeds)
+ENDINGS = (vary_agreement, vary_shows)
