@@ -9,14 +9,16 @@ from zpeer.ids import PeerId, digest
 from zpeer.messages import Aggregated, Check, Commit, Projections, Reveal, Verdict
 from zpeer.simulate.forgeries import forge
 from zpeer.simulate.forms import is_count_off
-from zpeer.simulate.plan import Known, Mutator, Twins, change_plan, find_problems
+from zpeer.simulate.plan import Known, Mutator, Script, Twins, change_plan, find_problems
 from zpeer.simulate.streams import Stream
 from zpeer.simulate.variations import (
     LARGE,
     UNITS,
+    vary_agreement,
     vary_deeds,
     vary_forms,
     vary_limits,
+    vary_shows,
     vary_units,
 )
 
@@ -115,3 +117,19 @@ def test_counts_and_contradictions_are_seen_without_the_core() -> None:
     assert is_count_off(whole, PEERS[0], base)
     assert is_count_off(Projections(ONE, TWO, ((0.5,),), (1.0,)), worker, base)
     assert not is_count_off(Projections(ONE, TWO, (), ()), worker, base)
+
+
+def test_attempts_end_for_some_and_not_for_others() -> None:
+    plan = change_plan(SMALL, adversaries=(Twins(1, start=2), Twins(3, start=2)))
+    for number in range(40):
+        stream = Stream(digest("ending", bytes([number])))
+        unclear, shown = vary_agreement(plan, stream), vary_shows(plan, stream)
+        assert unclear.byzantine == shown.byzantine == {1, 3}
+        assert not find_problems(unclear)
+        assert not find_problems(shown)
+        for script in shown.adversaries:
+            assert isinstance(script, Script)
+            steps = [show.step for show in script.shows]
+            assert 4 <= len(steps) <= 12
+            assert steps == sorted(steps)
+            assert all(not set(show.truth) & set(show.lie) for show in script.shows)
