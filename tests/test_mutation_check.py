@@ -114,11 +114,11 @@ def test_a_rule_is_switched_off_in_the_seeds_in_which_it_bites_and_the_table_say
     out = StringIO()
     lines = make_lines(tmp_path / "done.json")
     asked = Check(lines, "code", ["duties", "beacon"], Console(file=out, width=160))
-    asked.run(range(3, 6), 1)
+    asked.run([range(3, 6)], 1)
     found = lines.find("duties")
     assert found is not None
     assert (found.seed, found.ran, found.check) == (3, 1, "duties")
-    assert asked.tabulate(range(3, 6)) == 1
+    assert asked.tabulate([range(3, 6)]) == 1
     table = out.getvalue()
     assert "checks itself" in table
     assert "NOT FOUND" in table

@@ -110,14 +110,13 @@ class Check(NamedTuple):
     rules: Sequence[str]
     console: Console
 
-    def run(self, seeds: range, processes: int) -> None:
+    def run(self, seeds: Sequence[range], processes: int) -> None:
         """Piece by piece, as far as there are rules that were not found missing."""
         context = get_context("spawn")
         pool = ProcessPoolExecutor(processes, mp_context=context) if processes > 1 else None
         with pool or nullcontext():
             do = pool.map if pool else map
-            for first in range(seeds.start, seeds.stop, PIECE):
-                piece = range(first, min(first + PIECE, seeds.stop))
+            for piece in deal(seeds):
                 for jobs in (self._list_watches(piece), self._list_trials(piece)):
                     for line in do(work, jobs):
                         self._take(line)
@@ -141,10 +140,11 @@ class Check(NamedTuple):
         elif isinstance(line, Watched) and line.check:
             self.console.print(f"seed {line.seed} fails as it is: {line.check}")
 
-    def tabulate(self, seeds: range) -> int:
+    def tabulate(self, spans: Sequence[range]) -> int:
         """The table; the number of rules that were not found missing."""
+        seeds = [seed for span in spans for seed in span]
         names = ("rule", "section", "instead", "found by", "at seed", "runs", "bites in")
-        table = Table(title=f"rules switched off, seeds {seeds.start} to {seeds.stop - 1}")
+        table = Table(title=f"rules switched off, {len(seeds)} seeds")
         for name in names:
             table.add_column(name, justify="right" if name in names[4:] else "left")
         missing = 0
@@ -167,6 +167,19 @@ class Check(NamedTuple):
         return missing
 
 
+def deal(spans: Iterable[range]) -> Iterator[range]:
+    """Seeds in pieces."""
+    for span in spans:
+        for first in range(span.start, span.stop, PIECE):
+            yield range(first, min(first + PIECE, span.stop))
+
+
+def parse_spans(text: str) -> list[range]:
+    """A:B, or several of these and of single seeds, with commas; raises ConfigError."""
+    parts = text.split(",")
+    return [parse_range(part if ":" in part else f"{part}:{int(part) + 1}") for part in parts]
+
+
 def show_outside(console: Console) -> None:
     """Rules that are upheld elsewhere, and what provokes them."""
     table = Table(title="rules upheld outside the core")
@@ -181,7 +194,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--seeds", default="0:2000", help="A:B, from A to B - 1")
+    parser.add_argument(
+        "--seeds", default="0:2000", help="A:B, from A to B - 1; or several, with commas"
+    )
     parser.add_argument("--rule", action="append", choices=sorted(RULES), help="this one alone")
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--done", type=Path, help="a file of what is done; goes on where it ends")
@@ -189,9 +204,9 @@ def main() -> int:
     asked = parser.parse_args()
     console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
     try:
-        seeds, code = parse_range(asked.seeds), digest_check()
+        seeds, code = parse_spans(asked.seeds), digest_check()
         lines = Lines(asked.done, code)
-    except ConfigError as problem:
+    except (ConfigError, ValueError) as problem:
         print(f"mutation_check: {problem}", file=sys.stderr)
         return 2
     check = Check(lines, code, asked.rule or list(RULES), console)
