@@ -128,7 +128,7 @@ class Eyes:
             spared = self._setting.pardons.is_granted(head, deed.culprit)
             if fresh and has_checks and (deed.fault in AVERAGING or self._is_voiding(deed)):
                 self._require_void(deed, decision)
-            excused = spared or is_disputed(deed, record)
+            excused = spared or is_disputed(deed, record) or self._is_overtaken(deed)
             if excused or deed.culprit in gone or deed.culprit not in record.roster:
                 del self._open[deed]
             elif has_checks and left == 1:
@@ -139,6 +139,11 @@ class Eyes:
                 del self._open[deed]
             elif fresh and not deed.matter:
                 self._open[deed] = 1
+
+    def _is_overtaken(self, deed: Deed) -> bool:
+        """Sums and norms are not looked at where all saw something for which nothing counts."""
+        deeds = self._past[deed.head].deeds.values() if deed.fault in AVERAGING else ()
+        return any(each.voids for each in deeds)
 
     def _is_voiding(self, deed: Deed) -> bool:
         """Whether all saw something in it for which the attempt cannot count."""
