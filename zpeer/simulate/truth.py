@@ -338,7 +338,8 @@ def judge_lengths(
         return
     pulls = [weight(norm, tau) * norm for norm, tau in zip(said.norms, base.radii, strict=False)]
     if is_too_long(said, attempt.direction_norms, pulls):
-        yield Deed(FaultKind.INVALID_BODY, worker, base.head, survives=False, matter=False)
+        fault = FaultKind.INVALID_BODY
+        yield Deed(fault, worker, base.head, survives=False, matter=False, voids=True)
 
 
 def judge_averaging(
