@@ -31,9 +31,12 @@ SNAPSHOT_EVERY = 8
 STATE_BYTES = 65_536
 STATE_BYTES_EACH = 4_096
 """For every pair of peers, of each attempt that is kept."""
-PARDONED_ATTEMPTS = 4
-"""As many times that, where nobody pays for making attempts void, or first limits are too tight for
-honest steps: they wait for their draws."""
+TIGHT_ATTEMPTS = 4
+"""As many times that, where first limits are too tight for honest steps: void ones wait for their
+draws."""
+PARDONED_EACH = 0.25
+"""And so much more for every departure that was pardoned: in step 0, which has no validators,
+attempt after attempt is made void and waits for its draws."""
 STORE_GRADIENTS = 40
 TRAFFIC_BYTES_EACH = 65_536
 """Control bytes to each peer in an attempt."""
@@ -104,8 +107,9 @@ class Memory(Idle):
         self._hold("tensor store", store, store_max, decision)
         if decision.height % SNAPSHOT_EVERY == 0:
             plan = self._setting.plan
-            attempts = PARDONED_ATTEMPTS if plan.pardon or plan.typical < 1 else 1
-            state_max = attempts * (STATE_BYTES + STATE_BYTES_EACH * peers**2)
+            times = float(TIGHT_ATTEMPTS if plan.pardon or plan.typical < 1 else 1)
+            times += PARDONED_EACH * self._setting.pardons.count
+            state_max = int(times * (STATE_BYTES + STATE_BYTES_EACH * peers**2))
             self._hold("core", len(host.core.snapshot()), state_max, decision)
 
     def _hold(self, what: str, found: int, most: int, decision: Decision) -> None:

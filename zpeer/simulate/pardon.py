@@ -40,6 +40,11 @@ class Pardons:
         """Whether a departure in the attempt on `head` was left out."""
         return (head, peer) in self._granted
 
+    @property
+    def count(self) -> int:
+        """Departures left out so far."""
+        return len(self._granted)
+
     def any_granted(self, head: Digest) -> bool:
         """Whether any departure was."""
         return any(each == head for each, _ in self._granted)

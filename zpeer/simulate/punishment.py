@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 from zpeer import events as ev
 from zpeer.faults import FaultKind, is_ban
+from zpeer.messages import Check
 from zpeer.parts import Layout
 from zpeer.record import Outcome
+from zpeer.signed import Stage
 from zpeer.simulate.hindsight import Hindsight
 from zpeer.simulate.truth import CHECKED_SETS, Attempt, Deed, Truth
 from zpeer.simulate.verdicts import Idle, ViolationError
@@ -128,7 +130,8 @@ class Eyes:
             spared = self._setting.pardons.is_granted(head, deed.culprit)
             if fresh and has_checks and (deed.fault in AVERAGING or self._is_voiding(deed)):
                 self._require_void(deed, decision)
-            excused = spared or is_disputed(deed, record) or self._is_overtaken(deed)
+            disputed = is_disputed(deed, record) or self._is_moot(deed, decision)
+            excused = spared or disputed or self._is_overtaken(deed)
             if excused or deed.culprit in gone or deed.culprit not in record.roster:
                 del self._open[deed]
             elif has_checks and left == 1:
@@ -144,6 +147,21 @@ class Eyes:
         """Sums and norms are not looked at where all saw something for which nothing counts."""
         deeds = self._past[deed.head].deeds.values() if deed.fault in AVERAGING else ()
         return any(each.voids for each in deeds)
+
+    def _is_moot(self, deed: Deed, decision: Decision) -> bool:
+        """Whether its owner accuses somebody over that part who leaves in this very record for
+        something else: that clears it."""
+        past, head = self._past[deed.head], decision.before.head
+        check = past.said(Stage.CHECK, deed.culprit) if deed.fault in AVERAGING else None
+        if deed.head != head or not isinstance(check, Check):
+            return False
+        part = past.base.part_of(deed.culprit)
+        leavers = {departure.peer for departure in decision.record.departures}
+        return any(
+            each.accused in leavers or self._setting.pardons.is_granted(head, each.accused)
+            for each in check.accusations
+            if (each.part, each.attempt) == (part, head)
+        )
 
     def _is_voiding(self, deed: Deed) -> bool:
         """Whether all saw something in it for which the attempt cannot count."""

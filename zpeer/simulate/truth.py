@@ -258,7 +258,7 @@ def judge_fixed(attempt: Attempt, peer: PeerId) -> Iterator[Deed]:
     fixed = attempt.said(Stage.AGGREGATED, peer)
     if isinstance(fixed, Aggregated) and fixed.result and peer not in attempt.base.workers:
         fault = FaultKind.INVALID_BODY
-        yield Deed(fault, peer, attempt.base.head, survives=True, matter=False)
+        yield Deed(fault, peer, attempt.base.head, survives=True, matter=False, voids=True)
     yield from judge_result(attempt, peer)
 
 
