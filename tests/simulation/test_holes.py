@@ -66,7 +66,7 @@ LIARS: tuple[Hole, ...] = (
         (adjudicate, resolve), "settle_claims", nothing, Known(4, "withheld_part"), "void for free"
     ),
     Hole((adjudicate,), "blame_sums", nothing, Known(4, "wrong_sum"), ""),
-    Hole((adjudicate,), "remove_unpublished", nothing, Known(4, "unpublished_parts"), "forgotten"),
+    Hole((adjudicate,), "remove_unpublished", nothing, Known(4, "unpublished_parts"), "averaging"),
     Hole((convict,), "is_equivocation", never, Known(4, "equivocation", {"stage": "REVEAL"}), ""),
 )
 
