@@ -30,6 +30,7 @@ from rich.table import Table
 
 from tests.attacks.harness import build
 from tests.swarms import make_swarm
+from zpeer.simulate.sweep import end_with_parent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -132,7 +133,7 @@ def measure(run: Run) -> Measured:
 
 def measure_all(runs: Sequence[Run], workers: int, console: Console) -> list[Measured]:
     """All of them, in order, on some cores."""
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(workers, get_context("spawn"), end_with_parent) as pool:
         done = track(pool.map(measure, runs), "swarms", len(runs), console=console)
         return list(done)
 

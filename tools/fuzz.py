@@ -36,6 +36,7 @@ from tools.fuzzing.decoder import DecoderDoor
 from tools.fuzzing.doors import HEX_SHOWN, Door, FoundError, Tally, explain, make_stream
 from tools.fuzzing.files import FilesDoor
 from tools.kernel import read_memory
+from zpeer.simulate.sweep import end_with_parent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -108,6 +109,7 @@ class Result(NamedTuple):
 
 def open_door(door: str, directory: str) -> None:
     """Make a process ready: it takes no more than its share of the machine's memory."""
+    end_with_parent()
     resource.setrlimit(resource.RLIMIT_AS, (ADDRESSES_BYTES, ADDRESSES_BYTES))
     own = Path(directory) / str(os.getpid())
     own.mkdir()

@@ -34,7 +34,7 @@ from tools.mutating.holes import (
 )
 from tools.mutating.outside import OUTSIDE
 from zpeer.errors import ConfigError
-from zpeer.simulate.sweep import parse_range
+from zpeer.simulate.sweep import end_with_parent, parse_range
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -113,7 +113,7 @@ class Check(NamedTuple):
     def run(self, seeds: Sequence[range], processes: int) -> None:
         """Piece by piece, as far as there are rules that were not found missing."""
         context = get_context("spawn")
-        pool = ProcessPoolExecutor(processes, mp_context=context) if processes > 1 else None
+        pool = ProcessPoolExecutor(processes, context, end_with_parent) if processes > 1 else None
         with pool or nullcontext():
             do = pool.map if pool else map
             for piece in deal(seeds):

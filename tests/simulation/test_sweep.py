@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
+from tests.loopback.processes import wait_until
 from tests.simulation.small import SMALL
 from zpeer.core import convict
 from zpeer.errors import ConfigError
@@ -27,9 +30,6 @@ from zpeer.simulate.sweep import (
     run_number,
     sweep,
 )
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 LIE = change_plan(SMALL, steps=5, adversaries=(Known(4, "equivocation", {"stage": "REVEAL"}, 1),))
 
@@ -144,3 +144,25 @@ def test_scripts_that_fail_leave_their_plans(
     for path in plans:
         assert f"repeat it: zpeer simulate --plan {path}" in text
         assert run_plan(load_plan(path)).failure is not None
+
+
+def is_alive(process: str) -> bool:
+    try:
+        status = Path(f"/proc/{process}/stat").read_text()
+    except OSError:
+        return False
+    return status.rpartition(")")[2].split()[0] != "Z"
+
+
+def test_a_sweep_that_is_killed_leaves_no_process(tmp_path: Path) -> None:
+    done = tmp_path / "done"
+    options = ("--seeds", "0:1000", "--processes", "2", "--done", str(done))
+    driver = subprocess.Popen([sys.executable, "-m", "zpeer", "simulate", *options])
+    try:
+        assert wait_until(done.exists, 60.0)
+        children = Path(f"/proc/{driver.pid}/task/{driver.pid}/children").read_text().split()
+    finally:
+        driver.kill()
+        driver.wait()
+    assert len(children) >= 2
+    assert wait_until(lambda: not any(map(is_alive, children)))

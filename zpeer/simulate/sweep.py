@@ -6,12 +6,15 @@ on where it was ended, and seeds that another core finished count for nothing.
 
 from __future__ import annotations
 
+import os
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from enum import StrEnum
 from importlib import resources
 from inspect import getsourcefile
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import wait as wait_for
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -155,7 +158,8 @@ def sweep(
             yield run_number(source, number, code, real_signatures=real_signatures)
         return
     queue = iter(numbers)
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+    context = get_context("spawn")
+    with ProcessPoolExecutor(processes, context, initializer=end_with_parent) as pool:
         under_way: set[Future[Finished]] = set()
         while True:
             for number in queue:
@@ -167,6 +171,19 @@ def sweep(
                 return
             done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
             yield from (job.result() for job in done)
+
+
+def end_with_parent() -> None:
+    """In a process of a pool: end when who started it has ended, however that came. A pool that is
+    killed leaves its processes waiting for ever."""
+    parent = parent_process()
+    assert parent is not None, "a process of a pool has one that started it"
+
+    def end() -> None:
+        wait_for([parent.sentinel])
+        os._exit(1)
+
+    Thread(target=end, daemon=True).start()
 
 
 def read_done(path: Path, source: Source, code: str) -> list[Finished]:
