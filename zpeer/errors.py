@@ -50,9 +50,3 @@ class EvidenceError(ZpeerError):
 
 class StartError(ZpeerError):
     """What a peer needs at start is not as agreed: port, reference, parameters, genesis."""
-
-
-class StoppedError(ZpeerError):
-    """The run stopped by itself. The message names stage, peers and what was awaited."""
-
-    exit_code = 5

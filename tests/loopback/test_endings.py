@@ -73,8 +73,8 @@ def test_a_peer_that_is_ended_while_it_waits_says_for_whom_and_can_be_started_ag
     assert done.code == CODE_INTERRUPTED
     *_, last = done.output.splitlines()
     assert last == (
-        "ended by SIGINT while waiting for peer-1, peer-2. Nothing was signed, so the run"
-        " can be started again"
+        "ended by SIGINT while waiting for peer-1, peer-2. No message of the run was signed, so"
+        " it can be started again"
     )
     assert "Traceback" not in done.output
     assert not list((run / "keys").glob("*.used/*"))

@@ -85,11 +85,6 @@ STORIES = (
 )
 
 
-def make_scenes() -> list[Scene]:
-    """All of them; those of one run differ in what its first peer is at."""
-    return [scene for story in STORIES for scene in tell(story)]
-
-
 def tell(story: Story) -> list[Scene]:
     """Run a story to its end, and keep each moment that is like none before."""
     world = World(

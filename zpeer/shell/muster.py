@@ -187,8 +187,8 @@ class Muster:
     def _make_interrupted(self, name: str, missing: list[PeerId]) -> InterruptedStartError:
         names = ", ".join(self._names[peer] for peer in missing)
         return InterruptedStartError(
-            f"ended by {name} while waiting for {names}. Nothing was signed, so the run can be"
-            " started again",
+            f"ended by {name} while waiting for {names}. No message of the run was signed, so"
+            " it can be started again",
             name,
         )
 
@@ -197,8 +197,8 @@ class Muster:
         lines = [f"{self._names[peer]}: {self._describe(peer)}" for peer in missing]
         return (
             f"{len(missing)} of {len(self._others) + 1} peers were not there; all are waited for,"
-            f" at most {self._limit:.0f} s (the key `assembly`). Nothing was signed, so the run can"
-            f" be started again. Missing: {'; '.join(lines)}"
+            f" at most {self._limit:.0f} s (the key `assembly`). No message of the run was signed,"
+            f" so it can be started again. Missing: {'; '.join(lines)}"
         )
 
     def _describe(self, peer: PeerId) -> str:
