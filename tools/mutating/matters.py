@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from zpeer.record import Draw, Matter, Record
 
 YES, NO = returns(value=True), returns(value=False)
-THIRD = 1 / 3
+SIXTH = 1 / 6
 
 
 def keep_unpublished(
@@ -87,7 +87,7 @@ MATTERS: dict[str, Patch] = {
     "queue of a pair": turns(lambda _result, matters: tuple(matters), "all are judged at once"),
     "moot": NO,
     "V2": NO,
-    "tolerance of sums": turns(lambda result, *_args: result * THIRD, "a third of it"),
+    "tolerance of sums": turns(lambda result, *_args: result * SIXTH, "a sixth of it"),
     "blame of sums": skips(when=fails_any),
     "shield": NO,
     "fallen shield": returns(FaultKind.ACCUSATION_FELL, "it costs the place"),

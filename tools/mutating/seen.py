@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from zpeer.core.adjudicate import Judgement
-    from zpeer.core.context import Context
     from zpeer.core.state import Attempt
     from zpeer.ids import PeerId
     from zpeer.record import Charge
@@ -41,11 +40,6 @@ def has_double(judgement: Judgement, past: Attempt, views: Sequence[Signed]) -> 
 def note_only(original: Callable[..., Any], *args: Any, **named: Any) -> None:
     """The fault is noted, and the attempt goes on."""
     original(*args, **(named | {"voids": False}))
-
-
-def list_all_workers(_result: Any, context: Context) -> tuple[PeerId, ...]:
-    """The rows of all, as they are."""
-    return tuple(context.attempt.base.workers)
 
 
 def keep_charges(_result: Any, charges: Sequence[Charge], *_rest: Any) -> tuple[Charge, ...]:
@@ -82,7 +76,6 @@ SEEN: dict[str, Patch] = {
     "claimed by most": returns((), "nobody"),
     "claims most": returns((), "nobody"),
     "whole PART": YES,
-    "zeros": turns(list_all_workers, "it counts as it is"),
     "whole RESULT": YES,
     "share": YES,
     "secret": YES,

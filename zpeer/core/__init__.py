@@ -205,8 +205,8 @@ DECIDED, or is cut off, never by the views it has read so far. Then (`resolve.py
    COMMIT set that most of them name, give the q that CHECK would have given: nobody wins a better
    draw by calling.
 
-What all saw in the sets of an attempt that a call voided comes back as a proof in the next CHECK
-(`convict.collect_misdeeds`). What only a part's owner saw in it is dropped, as failed sums are: the
+What convicts a peer by its own words in an attempt that a call voided comes back as a proof in the
+next CHECK (`convict.collect_misdeeds`), whether its stage's set was whole or not. What only a part's owner saw in it is dropped, as failed sums are: the
 attempt moved nothing, and the call was charged.
 
 *Claims* (`claims.py`). A dispute over bytes that nobody else saw is charged to both. Who is claimed

@@ -124,13 +124,13 @@ def note_proof(context: Context, proof: Proof) -> None:
 
 
 def collect_misdeeds(context: Context, attempt: Attempt) -> list[Proof]:
-    """What everybody would have seen in the sets of an attempt that a call voids: it is brought
-    again in the next CHECK, so that a call hides nothing."""
+    """What convicts peers by their own words in an attempt that a call voids: it is brought in the
+    next CHECK, so that a call hides nothing. Also where its stage's set was never whole, and nothing
+    was judged: else one could do as it likes while another keeps silent."""
     proofs: list[Proof] = []
-    for departure in attempt.departures:
-        peer = departure.peer
+    for peer in attempt.base.roster:
         commit, reveal = attempt.signed(Stage.COMMIT, peer), attempt.signed(Stage.REVEAL, peer)
-        if departure.fault is FaultKind.WRONG_SHARE and commit and reveal:
+        if commit and reveal and is_wrong_share(context, attempt, commit, reveal):
             proofs.append(Misdeed((commit, reveal)))
         proofs += [
             Misdeed((signed,))

@@ -235,9 +235,6 @@ SEEN: tuple[Rule, ...] = (
         (FaultKind.PART_NOT_FINITE,),
     ),
     Rule(
-        "zeros", "part not finite", "aggregate.get_rows", "A row that is no part counts as zeros."
-    ),
-    Rule(
         "whole RESULT",
         "result not finite",
         "verify.is_finite_result",

@@ -121,7 +121,7 @@ AGREEMENT: tuple[Rule, ...] = (
         "misdeeds return",
         "slow path",
         "convict.collect_misdeeds",
-        "What all saw in an attempt that a call voids comes back.",
+        "What convicts a peer by its own words in an attempt that a call voids comes back.",
         (FaultKind.WRONG_SHARE,),
     ),
     Rule(

@@ -31,6 +31,7 @@ from zpeer.simulate.plan import (
     most_byzantine,
     most_faulty,
 )
+from zpeer.simulate.provocations import provoke
 from zpeer.simulate.streams import Entropy
 from zpeer.simulate.variations import vary
 
@@ -76,7 +77,8 @@ def draw_plan(seed: int, plugins: Plugins) -> Plan:
         network=draw_network(network, work),
         pardon=sizes.pick((0.0, 0.0, 0.5, 0.7, 0.8)),
     )
-    return vary(populate(plan, entropy, plugins), entropy.stream("varied"))
+    varied = vary(populate(plan, entropy, plugins), entropy.stream("varied"))
+    return provoke(varied, entropy.stream("provoked"))
 
 
 def draw_network(stream: Stream, work: float) -> Network:

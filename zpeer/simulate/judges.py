@@ -15,6 +15,8 @@ from zpeer.simulate.duties import Duties
 from zpeer.simulate.ledger import Ledger
 from zpeer.simulate.matters import Matters
 from zpeer.simulate.punishment import Punishment
+from zpeer.simulate.rows import Rows
+from zpeer.simulate.settling import Settling
 from zpeer.simulate.verdicts import Decision, Setting
 
 if TYPE_CHECKING:
@@ -46,6 +48,8 @@ class Judges:
         matters = Matters(setting, shared.limits)
         averaging = Averaging(setting, shared.limits)
         claims = Claims(setting, shared.limits)
+        settling = Settling(setting, shared.limits)
+        rows = Rows(setting, shared.limits, shared.aggregator.weight)
         self._checkers: tuple[Checker, ...] = (
             Agreement(setting),
             Fairness(setting),
@@ -57,12 +61,16 @@ class Judges:
             claims,
             punishment,
             matters,
+            settling,
+            rows,
             self.progress,
             Memory(setting),
             TrafficPerAttempt(setting),
         )
         self._curious: tuple[Checker, ...] = (
-            (averaging, claims, punishment, matters) if setting.byzantine else (claims,)
+            (averaging, claims, punishment, matters, settling, rows)
+            if setting.byzantine
+            else (claims,)
         )
         """Those that look at events, of which there are many."""
         self.met: Counter[str] = Counter()

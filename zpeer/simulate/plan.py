@@ -162,7 +162,19 @@ class Script(
     shows: tuple[Show, ...]
 
 
-Adversary = Known | Twins | Mutator | Script
+class Forger(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="forger", tag_field="kind"
+):
+    """A peer that is honest but for one thing, which it does whenever it can, so many times."""
+
+    peer: int
+    deed: str
+    """See `forger`."""
+    times: int = 1
+    start: int = 0
+
+
+Adversary = Known | Twins | Mutator | Script | Forger
 
 
 class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

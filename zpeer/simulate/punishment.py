@@ -125,9 +125,13 @@ class Eyes:
         for deed, left in list(self._open.items()):
             fresh = deed.head == head
             fault = gone.get(deed.culprit)
-            if fresh and fault is not None and self._must_be_ban(deed) and not is_ban(fault):
+            weighs = self._must_be_ban(deed) if fresh else is_provable(deed) and has_checks
+            if fault is not None and weighs and not is_ban(fault):
                 self._complain(deed, decision)
             spared = self._setting.pardons.is_granted(head, deed.culprit)
+            stays = fault is None and not spared
+            if fresh and has_checks and stays and self._is_seen_by_all(deed):
+                self._complain(deed, decision)
             if fresh and has_checks and (deed.fault in AVERAGING or self._is_voiding(deed)):
                 self._require_void(deed, decision)
             disputed = is_disputed(deed, record) or self._is_moot(deed, decision)
@@ -163,6 +167,16 @@ class Eyes:
             if (each.part, each.attempt) == (part, head)
         )
 
+    def _is_seen_by_all(self, deed: Deed) -> bool:
+        """Whether it stands in a set that the record rests on: its doer leaves in that record, and
+        nobody else is to pay for it meanwhile.
+
+        Not what makes two stories, or a VERDICT none: of those a set holds at most one. Nor what a
+        peer told besides other stories: the set may hold one of these.
+        """
+        is_doubtful = self._past[deed.head].is_doubtful(deed.culprit)
+        return not (deed.matter or is_provable(deed) or is_doubtful)
+
     def _is_voiding(self, deed: Deed) -> bool:
         """Whether all saw something in it for which the attempt cannot count."""
         return deed.voids and not self._past[deed.head].is_doubtful(deed.culprit)
@@ -174,7 +188,7 @@ class Eyes:
 
     def _must_be_ban(self, deed: Deed) -> bool:
         """What a view or a CHECK proves, if it was seen in time, outweighs a removal; a view has
-        room for one such proof."""
+        room for one such proof. In the next CHECK there is room for all."""
         others = sum(is_provable(each) and each.head == deed.head for each in self._open) - 1
         return is_provable(deed) and not deed.late and not others
 

@@ -16,11 +16,23 @@ from zpeer.crypto import Remembered
 from zpeer.ids import PeerId, number
 from zpeer.plugins import Kind
 from zpeer.shell.assembly import Numerics, Own, Plot, assemble
+from zpeer.simulate.forger import Forging
 from zpeer.simulate.host import Host, Parcel
 from zpeer.simulate.ingredients import make_ingredients, make_keys, plugins
 from zpeer.simulate.links import Links
 from zpeer.simulate.mutator import Cabal, Mutating
-from zpeer.simulate.plan import Break, Crash, Freeze, Hold, Known, Mutator, Restart, Script, Twins
+from zpeer.simulate.plan import (
+    Break,
+    Crash,
+    Forger,
+    Freeze,
+    Hold,
+    Known,
+    Mutator,
+    Restart,
+    Script,
+    Twins,
+)
 from zpeer.simulate.scripted import Scripted
 from zpeer.simulate.streams import Entropy
 from zpeer.simulate.task import Quadratic
@@ -154,6 +166,8 @@ class Universe:
                 attack = self.mutators[host.number] = Mutating(adversary, self.entropy, cabal)
             case Script():
                 attack = Scripted(adversary, self.keys.peers)
+            case Forger():
+                attack = Forging(adversary)
             case _:
                 return None
         start = getattr(adversary, "start", 0)
