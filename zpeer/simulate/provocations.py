@@ -59,10 +59,13 @@ def provoke_plainly(plan: Plan, stream: Stream) -> Plan:
 def provoke_behind(plan: Plan, stream: Stream) -> Plan:
     """One does, once, what convicts it by its own words, and the others have the attempt voided, by
     keeping silent from that stage on, or from a later one."""
+    if most_byzantine(len(plan.members), plan.validators) < HELPERS:
+        return provoke_plainly(plan, stream)
     liars = [each.peer for each in plan.adversaries]
     if len(liars) < HELPERS:
-        return provoke_plainly(plan, stream)
-    deed, begin = stream.pick(tuple(HIDDEN)), draw_first(plan, stream)
+        liars = stream.shuffled(plan.members)[:HELPERS]
+        plan = change_plan(plan, faults=())
+    deed, begin = stream.pick((*HIDDEN, "wrong share")), draw_first(plan, stream)
     stage = Stage(stream.between(HIDDEN[deed], Stage.CHECK))
     forger = Forger(liars[0], deed, 1, begin)
     others = [Known(each, "silent", {"stage": stage.name}, begin) for each in liars[1:]]
