@@ -214,7 +214,7 @@ def test_the_first_proof_against_a_peer_of_the_roster_is_kept() -> None:
     assert context.state.proofs == {peer(1): one}
 
 
-def test_what_all_saw_in_the_sets_of_an_attempt_is_collected_when_it_is_void() -> None:
+def test_what_convicts_by_itself_in_an_attempt_is_collected_when_it_is_void() -> None:
     lies = {
         1: saying(Stage.REVEAL, lambda _, m: replace(m, share=A)),
         2: saying(Stage.COMMIT, lambda _, __: b"x"),
@@ -238,19 +238,30 @@ def test_what_all_saw_in_the_sets_of_an_attempt_is_collected_when_it_is_void() -
     assert collect_misdeeds(context, attempt) == proofs
 
 
+def reveal_wrongly() -> Tamper:
+    return saying(Stage.REVEAL, lambda _, m: replace(m, share=A))
+
+
+def garble(stage: Stage) -> Tamper:
+    return saying(stage, lambda _, __: b"x")
+
+
 @pytest.mark.parametrize(
-    ("lie", "fault"),
+    ("lie", "fault", "silent"),
     [
-        (saying(Stage.REVEAL, lambda _, m: replace(m, share=A)), FaultKind.WRONG_SHARE),
-        (saying(Stage.COMMIT, lambda _, __: b"x"), FaultKind.INVALID_BODY),
-        (saying(Stage.AGGREGATED, lambda _, __: b"x"), FaultKind.INVALID_BODY),
+        (reveal_wrongly(), FaultKind.WRONG_SHARE, Stage.PROJECTIONS),
+        (reveal_wrongly(), FaultKind.WRONG_SHARE, Stage.REVEAL),
+        (garble(Stage.COMMIT), FaultKind.INVALID_BODY, Stage.PROJECTIONS),
+        (garble(Stage.AGGREGATED), FaultKind.INVALID_BODY, Stage.PROJECTIONS),
+        (garble(Stage.AGGREGATED), FaultKind.INVALID_BODY, Stage.AGGREGATED),
     ],
 )
 def test_an_accomplice_that_has_the_attempt_voided_hides_nobody(
-    lie: Tamper, fault: FaultKind
+    lie: Tamper, fault: FaultKind, silent: Stage
 ) -> None:
-    """The misdeed comes back in the next CHECK as a proof, and bans."""
-    ring = Ring(7, tampers={1: lie, 2: silent_once(Stage.PROJECTIONS)}).run()
+    """The misdeed comes back in the next CHECK as a proof, and bans: also where the set that it
+    belongs to was never whole."""
+    ring = Ring(7, tampers={1: lie, 2: silent_once(silent)}).run()
     records = check_honest(ring, 1, 2)
     assert records[0].outcome is Outcome.VOID
     assert records[0].views

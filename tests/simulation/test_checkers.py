@@ -266,6 +266,41 @@ def test_a_deed_that_was_punished_is_none_any_more(told: Told) -> None:
         checker.decided(decision)
 
 
+def test_what_stands_in_a_set_must_be_punished_in_the_record_that_rests_on_it(told: Told) -> None:
+    me, liar = number(told, 0), number(told, 4)
+    said = find_word(told, Stage.CHECK, liar)
+    mine = [d for d in told.story.decisions if d.host.me == me]
+
+    def hear_garbled() -> Punishment:
+        checker = watch(told, setting_of(told, byzantine=[4]))
+        checker.saw(mine[0].host, mine[0].before, MessageReceived(replace(said, payload=b"x")), 0.0)
+        return checker
+
+    gone = (Departure(liar, FaultKind.INVALID_BODY, said.head),)
+    hear_garbled().decided(mine[0]._replace(record=replace(mine[0].record, departures=gone)))
+    hear_garbled().decided(mine[0]._replace(record=replace(mine[0].record, sets=())))
+    with refuse("unpunished", "INVALID_BODY of peer 4, .* in record 0"):
+        hear_garbled().decided(mine[0])
+
+
+def test_what_a_check_proves_outweighs_a_removal_also_in_the_next_record(told: Told) -> None:
+    me, liar = number(told, 0), number(told, 4)
+    said = find_word(told, Stage.VERDICT, liar)
+    mine = [d for d in told.story.decisions if d.host.me == me]
+
+    def leave_for(fault: FaultKind, **changes: Any) -> None:
+        checker = hear(told, replace(said, payload=said.payload + b"\0"), me)
+        checker.decided(mine[0])
+        gone = (Departure(liar, fault, NOTHING),)
+        record = replace(mine[1].record, departures=gone, **changes)
+        checker.decided(mine[1]._replace(record=record))
+
+    leave_for(FaultKind.EQUIVOCATION)
+    leave_for(FaultKind.SILENT, sets=())
+    with refuse("unpunished", "EQUIVOCATION of peer 4"):
+        leave_for(FaultKind.CLAIMED_BY_MOST)
+
+
 # --- amounts --------------------------------------------------------------------------------------
 
 

@@ -74,7 +74,7 @@ OUTSIDE: tuple[Outside, ...] = (
         "tests/transport/test_refusals.py::test_strangers_are_turned_away_before_a_message_is_read",
     ),
     Outside(
-        "A row that is no part counts as zeros: also where the core names it, nothing else is read.",
+        "A row that is no part counts as zeros, also where a core names it as a row.",
         "zpeer/compute/worker.py",
         "tests/compute/test_worker.py::test_a_missing_a_wrong_and_an_infinite_row_count_as_zeros",
     ),

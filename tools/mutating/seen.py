@@ -11,7 +11,6 @@ if TYPE_CHECKING:
 
     from zpeer.core.adjudicate import Judgement
     from zpeer.core.state import Attempt
-    from zpeer.ids import PeerId
     from zpeer.record import Charge
     from zpeer.signed import Signed
 

@@ -206,8 +206,9 @@ DECIDED, or is cut off, never by the views it has read so far. Then (`resolve.py
    draw by calling.
 
 What convicts a peer by its own words in an attempt that a call voided comes back as a proof in the
-next CHECK (`convict.collect_misdeeds`), whether its stage's set was whole or not. What only a part's owner saw in it is dropped, as failed sums are: the
-attempt moved nothing, and the call was charged.
+next CHECK (`convict.collect_misdeeds`), whether its stage's set was whole or not. What only a
+part's owner saw in it is dropped, as failed sums are: the attempt moved nothing, and the call was
+charged.
 
 *Claims* (`claims.py`). A dispute over bytes that nobody else saw is charged to both. Who is claimed
 by more than F, or claims more, is removed; so is a pair over its limit, and who has charges with

@@ -125,8 +125,8 @@ def note_proof(context: Context, proof: Proof) -> None:
 
 def collect_misdeeds(context: Context, attempt: Attempt) -> list[Proof]:
     """What convicts peers by their own words in an attempt that a call voids: it is brought in the
-    next CHECK, so that a call hides nothing. Also where its stage's set was never whole, and nothing
-    was judged: else one could do as it likes while another keeps silent."""
+    next CHECK, so that a call hides nothing. Also where the set it belongs to was never whole and
+    nothing was judged: else one could do as it likes while another keeps silent."""
     proofs: list[Proof] = []
     for peer in attempt.base.roster:
         commit, reveal = attempt.signed(Stage.COMMIT, peer), attempt.signed(Stage.REVEAL, peer)

@@ -1,8 +1,8 @@
 """A liar that knows one trick: one thing in one message that no honest peer says, or bytes that are
 not what was said of them. It does it as often as its plan says, wherever it can.
 
-What `forgeries` draws from all that a slot forbids, this does on purpose: each deed is what one rule
-of the core is there for, and what an attacker would do if that rule were gone.
+What `forgeries` draws from all that a slot forbids, this does on purpose: each deed is what one
+rule of the core is there for, and what an attacker would do if that rule were gone.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from zpeer.conduct import Outgoing
     from zpeer.effects import Effect
     from zpeer.ids import Digest, PeerId
-    from zpeer.interfaces import AttackContext, Bytes
+    from zpeer.interfaces import AttackContext
     from zpeer.messages import Message
     from zpeer.simulate.plan import Forger
 
@@ -62,7 +62,7 @@ class Forging(HonestAttack):
     def __init__(self, plan: Forger) -> None:
         self._deed = plan.deed
         self._left = plan.times
-        self._owed: tuple[Digest, Bytes] | None = None
+        self._owed: tuple[Digest, bytes] | None = None
         """The attempt in which I made something up, and the bytes that belong to it."""
 
     def message(self, context: AttackContext, message: Message) -> Message | bytes:
@@ -114,7 +114,7 @@ def pick_victim(context: AttackContext) -> PeerId | None:
     return next(iter(context.honest_workers), None)
 
 
-def make_up(context: AttackContext) -> Bytes:
+def make_up(context: AttackContext) -> bytes:
     """A row of my part that is no row."""
     count = context.layout.length(context.my_part)
     return bytes(to_bytes(np.full(count, np.nan, dtype=np.float32)))
@@ -151,7 +151,9 @@ def find_too_much(_context: AttackContext, message: Message) -> Message:
 
 def report_nothing(_context: AttackContext, message: Message) -> Message:
     """A validator that says nothing of what it drew."""
-    return replace(message, reports=()) if isinstance(message, Check) and message.reports else message
+    return (
+        replace(message, reports=()) if isinstance(message, Check) and message.reports else message
+    )
 
 
 def contradict(_context: AttackContext, message: Message) -> Message:

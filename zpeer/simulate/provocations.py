@@ -1,9 +1,9 @@
 """Plans in which a rule of the core is needed, one after the other: what chance alone does once in
 thousands of seeds is done here on purpose, in tens of two thousand.
 
-For every rule the mutation check must find a seed in which it is missed. A share of the plans, drawn
-from a stream of its own, is made over: its liars do the one thing that a rule forbids, at some time,
-in a run that is what it was otherwise.
+For every rule the mutation check must find a seed in which it is missed. A share of the plans,
+drawn from a stream of its own, is made over: its liars do the one thing that a rule forbids, at
+some time, in a run that is what it was otherwise.
 """
 
 from __future__ import annotations

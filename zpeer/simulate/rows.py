@@ -1,5 +1,5 @@
-"""The promise that a questioned aggregate is judged by its rows: what a kept peer finds in its CHECK
-is what its own numerics say of the published ones, and no more than rounding decides."""
+"""The promise that a questioned aggregate is judged by its rows: what a kept peer finds in its
+CHECK is what its own numerics say of the published ones, and no more than rounding decides."""
 
 from __future__ import annotations
 
