@@ -16,10 +16,14 @@ from collections import Counter, deque
 from typing import TYPE_CHECKING, NamedTuple
 
 from zpeer.ids import Digest, PeerId, digest_bytes
+from zpeer.numerics.dealing import ITEM, from_bytes, is_finite
 from zpeer.parts import Bulk
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from types import EllipsisType
+
+    from zpeer.interfaces import Float32
 
 Bytes = bytes | memoryview
 """A tensor as it travels: little-endian float32."""
@@ -30,21 +34,29 @@ come.
 """
 
 
-class Held(NamedTuple):
-    """Bytes with their digest, which was computed once."""
+class Held:
+    """Bytes with their digest, and the numbers in them: hashed once, looked through once."""
 
-    digest: Digest
-    data: Bytes
+    __slots__ = ("_numbers", "data", "digest", "size_bytes")
+
+    def __init__(self, digest: Digest, data: Bytes) -> None:
+        self.digest = digest
+        self.data = data
+        self.size_bytes = memoryview(data).nbytes
+        self._numbers: Float32 | EllipsisType | None = ...  # not looked at yet
+
+    @property
+    def numbers(self) -> Float32 | None:
+        """The bytes as finite numbers, shape (size_bytes / 4,); None if they are not."""
+        if self._numbers is ...:
+            numbers = None if self.size_bytes % ITEM else from_bytes(self.data)
+            self._numbers = None if numbers is None or not is_finite(numbers) else numbers
+        return self._numbers
 
 
 def hold(data: Bytes) -> Held:
     """Hash bytes."""
     return Held(digest_bytes(data), data)
-
-
-def size_of(held: Held) -> int:
-    """Its bytes, counted."""
-    return memoryview(held.data).nbytes
 
 
 class Early(NamedTuple):
@@ -101,15 +113,15 @@ class TensorStore:
     def place(self, head: Digest, kind: Bulk, sender: PeerId, name: Digest) -> None:
         """Put bytes held under their digest where the PART or RESULT of a sender belongs, instead
         of what it sent itself. There they stay until the head is released."""
-        data = self.find(name)
-        assert data is not None, "the core places only bytes it was told of"
-        self._arrived[head, kind, sender] = Held(name, data)
+        held = self.find_held(name)
+        assert held is not None, "the core places only bytes it was told of"
+        self._arrived[head, kind, sender] = held
 
     def publish(self, sender: PeerId, held: Held) -> bool:
         """Take published bytes, of which the core is told now; False where the sender has too many
         here already."""
         known = self._blobs.get(held.digest)
-        if known is None and self._size_of(sender) + size_of(held) > self._blob_bytes_max:
+        if known is None and self._size_of(sender) + held.size_bytes > self._blob_bytes_max:
             self.dropped[sender] += 1
             return False
         self._told += 1
@@ -119,7 +131,8 @@ class TensorStore:
 
     def _size_of(self, sender: PeerId) -> int:
         """Bytes held of what a sender published."""
-        return sum(size_of(each.held) for each in self._blobs.values() if each.sender == sender)
+        held = (each.held for each in self._blobs.values() if each.sender == sender)
+        return sum(each.size_bytes for each in held)
 
     def put_own(self, head: Digest, parts: Sequence[Held]) -> None:
         """My gradient of an attempt, dealt."""
@@ -147,10 +160,15 @@ class TensorStore:
 
     def find(self, name: Digest) -> Bytes | None:
         """Any bytes held, by digest."""
+        held = self.find_held(name)
+        return None if held is None else held.data
+
+    def find_held(self, name: Digest) -> Held | None:
+        """The same, with what is known of them."""
         published = self._blobs.get(name)
         if published is not None:
-            return published.held.data
-        return next((held.data for held in self._all() if held.digest == name), None)
+            return published.held
+        return next((held for held in self._all() if held.digest == name), None)
 
     def _all(self) -> Iterator[Held]:
         # Copies, because the loop may look while the worker fills; and what came early first,
@@ -165,7 +183,7 @@ class TensorStore:
     def size_bytes(self) -> int:
         """Bytes held; those with several names count once for each."""
         blobs = [each.held for each in self._blobs.values()]
-        return sum(size_of(held) for held in [*self._all(), *blobs])
+        return sum(held.size_bytes for held in [*self._all(), *blobs])
 
     # --- what goes --------------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ import numpy as np
 from blake3 import blake3
 
 from zpeer.compute.measures import Axes, Measures, Named, get_axes
-from zpeer.compute.store import hold
+from zpeer.compute.store import Held, hold
 from zpeer.compute.updates import Updates
 from zpeer.effects import (
     AggregatePart,
@@ -281,9 +281,8 @@ class Worker:
         )
 
     def _project_blob(self, job: ProjectBlob) -> BlobProjected:
-        data = self._find(job.blob)
         result = self._result(job.head, job.owner)
-        row = read_row(data, result.vector)
+        row = read_row(self._find(job.blob), result.vector)
         if row is None:
             return BlobProjected(job.head, job.part, job.blob, None)
         axes = self._axes(job.beacon, job.part, job.parts)
@@ -316,14 +315,13 @@ class Worker:
         if data is None:
             return None
         held = hold(data)
-        size_bytes = memoryview(data).nbytes
-        finite = size_bytes % 4 == 0 and is_finite(from_bytes(data))
+        finite = held.numbers is not None
         if is_blob:
             kept = self._store.publish(job.sender, held)
-            return BlobArrived(held.digest, size_bytes, finite) if kept else None
+            return BlobArrived(held.digest, held.size_bytes, finite) if kept else None
         self._store.arrive(job.kind, job.head, job.sender, held)
         event = PartArrived if job.kind is Bulk.PART else ResultArrived
-        return event(job.head, job.sender, held.digest, size_bytes, finite)
+        return event(job.head, job.sender, held.digest, held.size_bytes, finite)
 
     def _rows(self, head: Digest, part: int, parts: int, rows: Sequence[PeerId | None]) -> Float32:
         """Rows of my part in worker order, shape (workers, length)."""
@@ -338,20 +336,21 @@ class Worker:
         Zeros where it is missing, too short, too long or not finite.
         """
         if worker is not None:
-            name, data = self._store.row(head, worker, part)
-            row = read_row(data, like)
+            held = self._store.row(head, worker, part)
+            row = read_row(held, like)
             if row is not None:
-                return Named(name, row)
+                return Named(held.digest, row)
         return Named(NOTHING, np.zeros_like(like))
 
     def _result(self, head: Digest, owner: PeerId) -> Named:
-        name, data = self._store.result(head, owner)
-        return Named(name, from_bytes(data))
+        held = self._store.result(head, owner)
+        numbers = held.numbers
+        return Named(held.digest, from_bytes(held.data) if numbers is None else numbers)
 
-    def _find(self, blob: Digest) -> Bytes:
-        data = self._store.find(blob)
-        assert data is not None, "the core asks only for bytes it was told of"
-        return data
+    def _find(self, blob: Digest) -> Held:
+        held = self._store.find_held(blob)
+        assert held is not None, "the core asks only for bytes it was told of"
+        return held
 
     def _layout(self, parts: int) -> Layout:
         return Layout(self._genesis.dimension, self._genesis.block, parts)
@@ -361,12 +360,9 @@ class Worker:
         return get_axes(beacon, part, length, self._genesis.directions)
 
 
-def read_row(data: Bytes, like: Float32) -> Float32 | None:
+def read_row(held: Held, like: Float32) -> Float32 | None:
     """Bytes as finite numbers, as many as in `like`; None if they are not."""
-    if memoryview(data).nbytes != like.nbytes:
-        return None
-    row = from_bytes(data)
-    return row if is_finite(row) else None
+    return held.numbers if held.size_bytes == like.nbytes else None
 
 
 def find_problem(result: object, length: int) -> str:

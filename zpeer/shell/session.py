@@ -17,7 +17,6 @@ from zpeer import effects as fx
 from zpeer import events as ev
 from zpeer.compute.worker import Adopt, Arrival, Evaluate, LetGo
 from zpeer.conduct import After, Hear, Outgoing, SendBytes, SendSigned
-from zpeer.numerics.dealing import from_bytes, is_finite
 from zpeer.observations import Evaluated
 from zpeer.parts import Bulk
 from zpeer.record import Outcome
@@ -330,11 +329,13 @@ class Session:
         self._reporter.sent_tensor(data)
 
     def _send_result(self, head: Digest, to: Sequence[PeerId]) -> None:
-        name, data = self._store.result(head, self._me)
+        held = self._store.result(head, self._me)
+        data = held.data
         for peer in to:
             if peer == self._me:  # only an attack that lies to itself as well as to others
-                size_bytes, finite = memoryview(data).nbytes, is_finite(from_bytes(data))
-                self._events.append(ev.ResultArrived(head, peer, name, size_bytes, finite))
+                finite = held.numbers is not None
+                event = ev.ResultArrived(head, peer, held.digest, held.size_bytes, finite)
+                self._events.append(event)
                 continue
             self._network.send_bulk(peer, make_header(Bulk.RESULT, head), data)
             self._reporter.sent_tensor(data)
