@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     Float64 = NDArray[np.float64]
 
-PLAIN_STEPS = 8
+PLAIN_STEPS = 3
 NEWTON_STEPS = 60
 HALVINGS = 12
 SLACK = 1e-13
@@ -61,9 +61,9 @@ def minimise(gram_NN: Float64, start_N: Float64, radius: float) -> tuple[Point, 
     for step in range(PLAIN_STEPS + NEWTON_STEPS):
         if point.residual <= CONVERGED * point.pull:
             return point, step
-        following = _step_plainly(gram_NN, point, radius)
-        if step >= PLAIN_STEPS:
-            following = _step_newton(gram_NN, point, radius) or following
+        following = None if step < PLAIN_STEPS else _step_newton(gram_NN, point, radius)
+        if following is None:
+            following = _step_plainly(gram_NN, point, radius)
         if step >= PLAIN_STEPS and _stands_still(point, following):
             return min(point, following, key=lambda each: each.residual), step
         point = following
