@@ -35,9 +35,11 @@ def digest(domain: str, *fields: bytes) -> Digest:
     return Digest(blake3(b"".join(pieces)).digest())
 
 
-def digest_of_set(domain: str, members: Iterable[bytes]) -> Digest:
-    """Hash of an ordered collection; the order is the caller's, usually that of the roster."""
-    return digest(domain, *members)
+def digest_of_set(domain: str, members: Iterable[Digest | PeerId]) -> Digest:
+    """`digest` of fields that are digests; the order is the caller's, usually that of the
+    roster."""
+    framed = _DIGEST_LENGTH.join([_begin(domain), *members])
+    return Digest(blake3(framed).digest())
 
 
 def digest_bytes(data: bytes | memoryview) -> Digest:

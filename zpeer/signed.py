@@ -13,7 +13,7 @@ from functools import cached_property
 
 import msgspec
 
-from zpeer.ids import Digest, PeerId, digest, digest_bytes
+from zpeer.ids import Digest, PeerId, digest_bytes, digest_of_set
 
 PROTOCOL_VERSION = 1
 
@@ -99,7 +99,7 @@ def body_digest(stage: Stage, head: Digest, sender: PeerId, payload: bytes) -> D
 
 def digest_statement(stage: Stage, head: Digest, sender: PeerId, content: Digest) -> Digest:
     """The same from the payload's hash: a body can be named in a proof without its bytes."""
-    return digest(_DOMAINS[stage], head, sender, content)
+    return digest_of_set(_DOMAINS[stage], (head, sender, content))
 
 
 _DOMAINS = {stage: f"zpeer/{PROTOCOL_VERSION}/{stage.name}" for stage in Stage}

@@ -10,7 +10,7 @@ that of the types. Numbers that are not finite do decode: they are a fault for t
 from __future__ import annotations
 
 from functools import cached_property, lru_cache
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
@@ -28,6 +28,9 @@ from zpeer.wire_checks import (
     require_signed,
     require_size,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 T = TypeVar("T")
 
@@ -54,6 +57,8 @@ _CHARGE = _HEADER + 2 * _DIGEST + _SCALAR
 _SPARE = 8 * _DIGEST
 """More than an honest body needs: one of a wrong count can be read, and convicts."""
 
+LIMITS_KEPT = 8
+"""Runs of one process whose decoders are remembered."""
 DECODED_KEPT = 512
 """Decoded payloads remembered: two attempts of 40 peers.
 
@@ -183,18 +188,27 @@ def encode_payload(message: Message) -> bytes:
     return payload
 
 
-@lru_cache(maxsize=DECODED_KEPT)
 def decode_payload(stage: Stage, payload: bytes, limits: WireLimits) -> Message:
     """The message in a payload, or WireError.
 
     Counts against a roster and values are the core's to judge.
     """
-    require_size("payload", payload, limits.payload_bytes(stage))
-    if stage not in _PAYLOAD_DECODERS:
-        raise WireError(f"a {stage.name} carries no message, only the digest of another's body")
-    message: Message = _canonical(_PAYLOAD_DECODERS[stage], payload)
-    require_message(message, limits)
-    return message
+    return payload_decoder(limits)(stage, payload)
+
+
+@lru_cache(maxsize=LIMITS_KEPT)
+def payload_decoder(limits: WireLimits) -> Callable[[Stage, bytes], Message]:
+    """`decode_payload` for one run, which remembers the last messages: each is asked for often."""
+
+    def decode(stage: Stage, payload: bytes) -> Message:
+        require_size("payload", payload, limits.payload_bytes(stage))
+        if stage not in _PAYLOAD_DECODERS:
+            raise WireError(f"a {stage.name} carries no message, only the digest of another's body")
+        message: Message = _canonical(_PAYLOAD_DECODERS[stage], payload)
+        require_message(message, limits)
+        return message
+
+    return lru_cache(maxsize=DECODED_KEPT)(decode)
 
 
 def encode_signed(signed: Signed) -> bytes:

@@ -12,7 +12,7 @@ from zpeer.genesis import Agreement, Protection
 from zpeer.ids import short
 from zpeer.parts import Layout
 from zpeer.signed import STEP_STAGES, Stage
-from zpeer.wire import decode_payload, encode_payload
+from zpeer.wire import encode_payload, payload_decoder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -62,6 +62,10 @@ class StageRules(Protocol):
 class Context:
     """One peer's view while it handles one event."""
 
+    state: State
+    attempt: Attempt
+    """The one under way, which is the state's; there is none before the run starts."""
+
     def __init__(
         self,
         genesis: Genesis,
@@ -80,7 +84,6 @@ class Context:
         self.limits = limits
         self.verify = verify
         """Whether a signature inside a message is its sender's: a pure function of public keys."""
-        self.state = state
         self.is_protected = genesis.protection is Protection.FULL
         """Whether anything is checked at all."""
         self.is_agreeing = self.is_protected and genesis.agreement is Agreement.FULL
@@ -91,13 +94,18 @@ class Context:
         """The stage whose set the messages of a stage echo; none before the first."""
         self.now = 0.0
         self.effects: list[Effect] = []
+        self._decode = payload_decoder(limits)
+        self.resume(state)
 
-    @property
-    def attempt(self) -> Attempt:
-        """The attempt under way; there is one from the start of the run to its end."""
-        attempt = self.state.attempt
-        assert attempt is not None, "an attempt was asked for before the run started"
-        return attempt
+    def resume(self, state: State) -> None:
+        """Go on from a state."""
+        self.state = state
+        if state.attempt is not None:
+            self.attempt = state.attempt
+
+    def begin(self, attempt: Attempt) -> None:
+        """From now on this is the attempt under way."""
+        self.state.attempt = self.attempt = attempt
 
     @property
     def others(self) -> tuple[PeerId, ...]:
@@ -138,7 +146,7 @@ class Context:
 
     def decode(self, signed: Signed) -> Message:
         """The typed message; raises WireError."""
-        return decode_payload(signed.stage, signed.payload, self.limits)
+        return self._decode(signed.stage, signed.payload)
 
     def stop(
         self,

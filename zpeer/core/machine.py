@@ -70,7 +70,7 @@ class Core:
         state = msgspec.msgpack.decode(snapshot, type=State)
         if state.attempt is not None:  # the last attempt of a core that stopped is a past one, too
             state.attempt = state.past.get(state.attempt.base.head, state.attempt)
-        core._context.state = state
+        core._context.resume(state)
         return core
 
     def snapshot(self) -> bytes:

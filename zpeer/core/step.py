@@ -62,7 +62,7 @@ def start(context: Context) -> None:
 
 def begin(context: Context, base: Base) -> None:
     """Begin an attempt: old gradients are computed again while the new ones are."""
-    context.state.attempt = Attempt(base=base, started=context.now)
+    context.begin(Attempt(base=base, started=context.now))
     enter(context, Stage.COMMIT)
     request_recomputations(context)
     publish_averages(context)

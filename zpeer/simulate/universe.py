@@ -6,7 +6,7 @@ decoded messages, verified signatures, gradients and projections.
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, cast
 
 from zpeer.compute.gradients import Gradients
@@ -135,9 +135,7 @@ class Universe:
             record=(lambda core: record(host, core)) if record and host.trusted else None,
             decode=self._decode,
         )
-        host.settle(
-            made, watch(made.session, lambda event, effects: self._hear(host, event, effects))
-        )
+        host.settle(made, watch(made.session, partial(self._hear, host)))
         return host
 
     def _make_own(self, host: Host, adversary: Adversary | None) -> Own:
