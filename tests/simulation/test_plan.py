@@ -13,6 +13,7 @@ from zpeer.simulate.ingredients import plugins
 from zpeer.simulate.plan import (
     Break,
     Crash,
+    Forger,
     Freeze,
     Hold,
     Known,
@@ -20,6 +21,7 @@ from zpeer.simulate.plan import (
     Mutator,
     Network,
     Plan,
+    Plotter,
     Restart,
     Script,
     Twins,
@@ -60,7 +62,8 @@ def test_most_plans_have_five_peers_or_more_and_all_kinds_of_trouble_are_drawn()
     assert sum(len(plan.members) >= 5 for plan in plans) > 0.7 * len(plans)
     assert all(plan.steps * len(plan.members) >= PEER_STEPS for plan in plans)
     kinds = {type(each) for plan in plans for each in (*plan.faults, *plan.adversaries)}
-    assert kinds == {Hold, Freeze, Break, Restart, Crash, Known, Twins, Mutator, Script}
+    faults = {Hold, Freeze, Break, Restart, Crash}
+    assert kinds == faults | {Known, Twins, Mutator, Script, Forger, Plotter}
     attacks = {
         each.attack for plan in plans for each in plan.adversaries if isinstance(each, Known)
     }

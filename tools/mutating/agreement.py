@@ -6,15 +6,20 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from tools.mutating.patches import Patch, replaces, returns, skips, turns
-from zpeer.core.slow_path import is_closed
+from zpeer.core.broadcast import echoes_mine, stage_before
+from zpeer.core.resolve import is_concluding
+from zpeer.core.slow_path import is_closed, is_voice
 from zpeer.ids import NOTHING
+from zpeer.signed import Stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from zpeer.core.context import Context
     from zpeer.core.state import Attempt
-    from zpeer.ids import Digest
+    from zpeer.ids import Digest, PeerId
+    from zpeer.messages import Closed
+    from zpeer.signed import Signed
 
 YES, NO = returns(value=True), returns(value=False)
 
@@ -25,13 +30,34 @@ def count_from_entry(_result: float, context: Context) -> float:
     return attempt.entered + attempt.base.allowances[attempt.stage - 1]
 
 
-def find_half(
-    _original: Callable[..., Any], named: Iterable[Digest], attempt: Attempt
-) -> Digest | None:
-    """What half of the roster names."""
+def find_third(_result: Digest | None, named: Iterable[Digest], attempt: Attempt) -> Digest | None:
+    """What a third of the roster names. Just half would do: one of so many is honest, since a
+    minority lies; and of two records that each half names honest peers take the same."""
     counts = Counter(name for name in named if name != NOTHING)
     n = len(attempt.base.roster)
-    return next((name for name, count in counts.items() if 2 * count >= n), None)
+    return next((name for name, count in counts.items() if 3 * count >= n), None)
+
+
+def has_closed(
+    original: Callable[..., Any], context: Context, signed: Signed | None, mine: Closed
+) -> bool:
+    """Whether I have closed what I hold: then it does not matter who else has."""
+    closed = context.attempt.signed(Stage.CLOSED, context.me)
+    return closed is not None or bool(original(context, signed, mine))
+
+
+def is_unknown_echo(context: Context, signed: Signed) -> bool:
+    """Whether a message echoes another set than mine."""
+    return stage_before(context, signed.stage) is not None and not echoes_mine(context, signed)
+
+
+def is_for_outcome(
+    context: Context, peer: PeerId, stage: Stage, _messages: tuple[Signed, ...]
+) -> bool:
+    """Whether a set that is shown may be what the outcome rests on."""
+    attempt = context.attempt
+    is_of_roster = stage in (Stage.COMMIT, Stage.CHECK) and peer in attempt.base.roster
+    return is_of_roster and (attempt.slow is not None or is_concluding(context))
 
 
 def only_count(_original: Callable[..., Any], context: Context) -> None:
@@ -46,7 +72,7 @@ AGREEMENT: dict[str, Patch] = {
     "ask who is ahead": skips("nobody is asked"),
     "ask everybody": skips("nobody is asked"),
     "ask for bytes": skips("nobody is asked"),
-    "ask about echoes": skips("nobody is asked"),
+    "ask about echoes": skips("nobody is asked", is_unknown_echo),
     "late verdicts": turns(
         lambda _result, *_args, is_stuck: not is_stuck, "not once a call was joined"
     ),
@@ -60,7 +86,13 @@ AGREEMENT: dict[str, Patch] = {
     "no more stages": returns(value=True, says="it goes on signing"),
     "rounds": turns(lambda result, *_args: result - 1, "one round less"),
     "chains in time": returns(value=True, says="any chain is taken at any time"),
-    "all voices": returns(value=True, says="nobody need have closed"),
+    "all voices": replaces(
+        has_closed,
+        "nobody else need have closed",
+        lambda context, *args: (
+            not is_voice(context, *args) and has_closed(is_voice, context, *args)
+        ),
+    ),
     "closed in time": turns(lambda _result, *args: is_closed(*args), "at any time"),
     "sleepers": NO,
     "cut off": NO,
@@ -71,8 +103,8 @@ AGREEMENT: dict[str, Patch] = {
     "quoted shares": NO,
     "brought proofs": returns((), "none is brought"),
     "fetch the outcome": replaces(only_count, "nobody is asked"),
-    "shown sets": skips("none is kept"),
+    "shown sets": skips("none is kept", is_for_outcome),
     "late views": returns((), "they are forgotten"),
-    "majority of the signed": replaces(find_half, "half is enough"),
+    "majority of the signed": turns(find_third, "a third is enough"),
     "show who departed": skips("nobody is shown anything"),
 }

@@ -71,12 +71,7 @@ def find_void(context: Context) -> Record | None:
     attempt = context.attempt
     agreed = attempt.slow.agreed if attempt.slow else None
     views = get_single_views(context)
-    heard = {signed.sender for signed in agreed or ()}
-    if (
-        agreed is None
-        or find_voted(context) is not None
-        or 2 * len(heard) <= len(attempt.base.roster)
-    ):
+    if agreed is None or find_voted(context) is not None or are_few(attempt, agreed):
         return None
     commits = find_named_commits(context, views)
     if commits != NOTHING and attempt.sets.get(Stage.COMMIT) != commits:
@@ -176,8 +171,12 @@ def is_cut_off(context: Context) -> bool:
     attempt = context.attempt
     if attempt.slow is None or attempt.slow.agreed is None or find_wanted(context) is not None:
         return False
-    origins = {signed.sender for signed in attempt.slow.agreed}
-    return 2 * len(origins) <= len(attempt.base.roster)
+    return are_few(attempt, attempt.slow.agreed)
+
+
+def are_few(attempt: Attempt, agreed: Sequence[Signed]) -> bool:
+    """Whether these are the views of half of the roster or fewer."""
+    return 2 * len({signed.sender for signed in agreed}) <= len(attempt.base.roster)
 
 
 def ask_for_outcome(context: Context) -> None:

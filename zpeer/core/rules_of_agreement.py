@@ -102,7 +102,7 @@ AGREEMENT: tuple[Rule, ...] = (
     Rule(
         "cut off",
         "slow path",
-        "resolve.is_cut_off",
+        "resolve.are_few",
         "Who hears half of the roster or fewer decides nothing.",
     ),
     Rule(

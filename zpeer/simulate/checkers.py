@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from zpeer.faults import FaultKind, is_ban
 from zpeer.record import Outcome, Record
-from zpeer.simulate.plan import most_faulty
+from zpeer.simulate.plan import Freeze, most_faulty
 from zpeer.simulate.verdicts import Idle, ViolationError
 
 if TYPE_CHECKING:
@@ -73,12 +73,16 @@ class Agreement(Idle):
             raise ViolationError("parameters", f"{name} is not at those of its own last record")
 
     def finish(self) -> None:
-        """A cut off peer may have been wrong about its last record, and was alone with it."""
+        """A cut off peer may have been wrong about its last record, and was alone with it. Who only
+        slept has lost nothing, and knows that it slept."""
         agreed = [record.head for record in self._chain]
+        lossy = [fault for fault in self._setting.plan.faults if not isinstance(fault, Freeze)]
+        cut_off = {self._setting.numbers[peer] for peer in self._heads}
+        cut_off &= {each for fault in lossy for each in self._setting.plan.victims(fault)}
         for peer, heads in self._heads.items():
             here = zip(heads, agreed, strict=False)
             alone = len(heads) - sum(mine == theirs for mine, theirs in here)
-            if alone > STRAY_RECORDS:
+            if alone > STRAY_RECORDS * (self._setting.numbers[peer] in cut_off):
                 name = self._setting.name(peer)
                 raise ViolationError("fork", f"{name}, cut off, went on alone for {alone} records")
 

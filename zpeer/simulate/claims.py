@@ -6,8 +6,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from zpeer.errors import WireError
-from zpeer.events import MessageReceived, SetReceived
-from zpeer.messages import View
+from zpeer.events import BlobArrived, MessageReceived, ResultArrived, SetReceived
+from zpeer.ids import NOTHING, PeerId
+from zpeer.messages import Aggregated, Reveal, View
 from zpeer.signed import STEP_STAGES, Stage
 from zpeer.simulate.verdicts import Idle, ViolationError
 from zpeer.wire import decode_payload
@@ -15,7 +16,7 @@ from zpeer.wire import decode_payload
 if TYPE_CHECKING:
     from zpeer.core.state import Base
     from zpeer.events import Event
-    from zpeer.ids import Digest, PeerId
+    from zpeer.ids import Digest
     from zpeer.signed import Signed
     from zpeer.simulate.host import Host
     from zpeer.simulate.verdicts import Decision, Setting
@@ -25,11 +26,17 @@ if TYPE_CHECKING:
 HELD_DELTAS = 3.0
 """So long before a claim somebody else must have held what it is about: everybody is asked 2 Delta
 before a deadline."""
+EARLY_DELTAS = 0.01
+"""For rounding: times are sums."""
+RESULT = "RESULT"
+NOBODY = PeerId(NOTHING)
+"""Bytes go by their digest alone."""
 
 
 class Claims(Idle):
     """Looks at kept peers' own views, and at the pairs that records charge. What a kept peer waits
-    for no other one has had for long: it would have been asked."""
+    for no other one has had for long: it would have been asked. And nobody waits in vain before the
+    time at which what it waits for is due, which is fixed when the attempt starts."""
 
     def __init__(self, setting: Setting, limits: WireLimits) -> None:
         self._setting = setting
@@ -38,12 +45,21 @@ class Claims(Idle):
         """By attempt, kind and sender: which kept peers got it, and when."""
         self._stages: dict[PeerId, Stage] = {}
         """In which kept peers spoke last."""
+        self._starts: dict[PeerId, float] = {}
+        """When their attempts began."""
+        self._results: dict[tuple[Digest, PeerId, PeerId], Digest] = {}
+        """By attempt, kept peer and owner: the RESULT that the owner named to it."""
+        self._echoes: dict[tuple[Digest, PeerId, PeerId], Digest] = {}
+        """By attempt, kept peer and sender: the set that the sender's REVEAL echoes."""
 
     def saw(self, host: Host, before: Base, event: Event, now: float) -> None:
         """Messages that come; a peer's own words come back to it."""
+        self._starts.setdefault(host.me, now)
         match event:
             case MessageReceived(signed=signed):
                 self._hear(host, before, signed, now)
+            case ResultArrived(digest=digest) | BlobArrived(digest=digest):
+                self._note(host, digest, RESULT, NOBODY, now)
             case SetReceived(head=head, messages=messages) if head == before.head:
                 for signed in messages:
                     self._note(host, signed.head, signed.stage.name, signed.sender, now)
@@ -55,6 +71,8 @@ class Claims(Idle):
 
     def _hear(self, host: Host, before: Base, signed: Signed, now: float) -> None:
         self._note(host, signed.head, signed.stage.name, signed.sender, now)
+        if signed.stage in (Stage.AGGREGATED, Stage.REVEAL):
+            self._note_named(host, signed)
         if signed.sender != host.me or signed.head != before.head:
             return
         if signed.stage in STEP_STAGES:
@@ -62,13 +80,28 @@ class Claims(Idle):
         elif signed.stage is Stage.VIEW:
             self._look(host, before, signed, now)
 
+    def _note_named(self, host: Host, signed: Signed) -> None:
+        """Which RESULT an owner names, which set a REVEAL echoes: what is heard first counts."""
+        try:
+            said = decode_payload(signed.stage, signed.payload, self._limits)
+        except WireError:
+            return
+        key = (signed.head, host.me, signed.sender)
+        if isinstance(said, Aggregated) and said.result is not None:
+            self._results.setdefault(key, said.result)
+        elif isinstance(said, Reveal):
+            self._echoes.setdefault(key, said.echo)
+
     def _look(self, host: Host, before: Base, signed: Signed, now: float) -> None:
         """A kept peer calls, or joins."""
         try:
             view = decode_payload(signed.stage, signed.payload, self._limits)
         except WireError:
             return
-        for peer in view.claims if isinstance(view, View) else ():
+        claims = view.claims if isinstance(view, View) else ()
+        if claims:
+            self._look_at_time(host, before, now)
+        for peer in claims:
             one, other = self._setting.name(host.me), self._setting.name(peer)
             if peer not in self._setting.faulty:
                 raise ViolationError("claims", f"{one} waits for {other}, time {now:.2f}")
@@ -76,6 +109,26 @@ class Claims(Idle):
             if stage is not None and self._was_near(before.head, stage.name, peer, host.me, now):
                 what = f"{one} waits for {stage.name} of {other}, which others hold"
                 raise ViolationError("claims", f"{what}, time {now:.2f}")
+            if stage is Stage.REVEAL and self._could_have_result(before.head, peer, host.me, now):
+                what = f"{one} waits for the RESULT of {other}, which others hold"
+                raise ViolationError("claims", f"{what}, time {now:.2f}")
+
+    def _look_at_time(self, host: Host, before: Base, now: float) -> None:
+        """What I wait for is due when all stages to the one I spoke in last have had their time."""
+        spoken = self._stages.get(host.me, 0)
+        due = self._starts[host.me] + sum(before.allowances[:spoken])
+        if now < due - EARLY_DELTAS * self._setting.plan.delta:
+            name = self._setting.name(host.me)
+            raise ViolationError(
+                "claims", f"{name} waits in vain at {now:.2f}, before {due:.2f} when that is due"
+            )
+
+    def _could_have_result(self, head: Digest, owner: PeerId, me: PeerId, now: float) -> bool:
+        """Whether I have everything to speak but bytes that other kept peers have had for long."""
+        named = self._results.get((head, me, owner))
+        mine, theirs = (self._echoes.get((head, me, peer)) for peer in (me, owner))
+        is_next = mine is not None and mine == theirs
+        return named is not None and is_next and self._was_near(named, RESULT, NOBODY, me, now)
 
     def _was_near(self, head: Digest, kind: str, sender: PeerId, me: PeerId, now: float) -> bool:
         """Whether another kept peer has long had what this one never got."""
@@ -88,6 +141,7 @@ class Claims(Idle):
     def decided(self, decision: Decision) -> None:
         """No two kept peers share a charge."""
         self._stages.pop(decision.host.me, None)
+        self._starts[decision.host.me] = decision.now
         for charge in decision.record.charges:
             if {charge.first, charge.second}.isdisjoint(self._setting.faulty):
                 one, other = self._setting.name(charge.first), self._setting.name(charge.second)

@@ -31,6 +31,7 @@ from zpeer.simulate.plan import (
     most_byzantine,
     most_faulty,
 )
+from zpeer.simulate.plots import plot
 from zpeer.simulate.provocations import provoke
 from zpeer.simulate.streams import Entropy
 from zpeer.simulate.variations import vary
@@ -78,7 +79,8 @@ def draw_plan(seed: int, plugins: Plugins) -> Plan:
         pardon=sizes.pick((0.0, 0.0, 0.5, 0.7, 0.8)),
     )
     varied = vary(populate(plan, entropy, plugins), entropy.stream("varied"))
-    return provoke(varied, entropy.stream("provoked"))
+    provoked = provoke(varied, entropy.stream("provoked"))
+    return plot(varied, entropy.stream("plotted")) if provoked == varied else provoked
 
 
 def draw_network(stream: Stream, work: float) -> Network:

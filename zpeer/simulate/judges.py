@@ -13,11 +13,13 @@ from zpeer.simulate.checkers import Agreement, Draws, Fairness, Voids
 from zpeer.simulate.claims import Claims
 from zpeer.simulate.duties import Duties
 from zpeer.simulate.ledger import Ledger
+from zpeer.simulate.manners import Manners
 from zpeer.simulate.matters import Matters
 from zpeer.simulate.punishment import Punishment
 from zpeer.simulate.rows import Rows
 from zpeer.simulate.settling import Settling
 from zpeer.simulate.verdicts import Decision, Setting
+from zpeer.simulate.votes import Votes
 
 if TYPE_CHECKING:
     from zpeer.compute.gradients import Gradients
@@ -47,9 +49,10 @@ class Judges:
         punishment = Punishment(setting, shared.limits, gradients, shared.aggregator.weight)
         matters = Matters(setting, shared.limits)
         averaging = Averaging(setting, shared.limits)
-        claims = Claims(setting, shared.limits)
         settling = Settling(setting, shared.limits)
         rows = Rows(setting, shared.limits, shared.aggregator.weight)
+        claims, manners = Claims(setting, shared.limits), Manners(setting, shared.limits)
+        votes = Votes(setting, shared.limits)
         self._checkers: tuple[Checker, ...] = (
             Agreement(setting),
             Fairness(setting),
@@ -59,6 +62,8 @@ class Judges:
             Duties(setting),
             averaging,
             claims,
+            manners,
+            votes,
             punishment,
             matters,
             settling,
@@ -68,9 +73,9 @@ class Judges:
             TrafficPerAttempt(setting),
         )
         self._curious: tuple[Checker, ...] = (
-            (averaging, claims, punishment, matters, settling, rows)
+            (averaging, claims, manners, votes, punishment, matters, settling, rows)
             if setting.byzantine
-            else (claims,)
+            else (claims, manners, votes)
         )
         """Those that look at events, of which there are many."""
         self.met: Counter[str] = Counter()
@@ -96,10 +101,12 @@ class Judges:
         if not effects and not self._curious:
             return
         peer, now = host.me, host.world.now
-        if self._curious and peer not in self.setting.faulty and peer not in self._done:
-            before = self._at.get(peer, self._first)
+        if self._curious and peer not in self._done:
+            before, is_kept = self._at.get(peer, self._first), peer not in self.setting.faulty
             for checker in self._curious:
-                checker.saw(host, before, event, now)
+                if is_kept or checker.minds_all:
+                    checker.saw(host, before, event, now)
+                    checker.said(host, before, effects, now)
         for effect in effects:
             if isinstance(effect, Decide):
                 self._decide(host, effect.record, now)

@@ -174,7 +174,33 @@ class Forger(
     start: int = 0
 
 
-Adversary = Known | Twins | Mutator | Script | Forger
+class Plotter(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="plotter", tag_field="kind"
+):
+    """A peer that times what it says when an attempt is stuck: `plotting` says how. Times are in
+    Deltas after it signs its own view; negative ones never come."""
+
+    peer: int
+    victims: tuple[int, ...] = ()
+    """Who is shown what comes late."""
+    trusting: tuple[int, ...] = ()
+    """Who hears its CLOSED."""
+    stalls: str = ""
+    """A stage that it is silent in, so that others call."""
+    hides: bool = False
+    """Whether it shows its own view to accomplices alone."""
+    relays: float = -1.0
+    """When victims are shown a hidden view."""
+    again: float = -1.0
+    """When victims are shown another view of its own."""
+    closes: float = -2.0
+    """When it signs what an honest peer closed; -1: never; -2: as ever."""
+    slips: float = -1.0
+    """Deltas after the time they are due at which it sends PARTs and RESULTs."""
+    start: int = 0
+
+
+Adversary = Known | Twins | Mutator | Script | Forger | Plotter
 
 
 class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -29,10 +29,12 @@ from zpeer.simulate.plan import (
     Hold,
     Known,
     Mutator,
+    Plotter,
     Restart,
     Script,
     Twins,
 )
+from zpeer.simulate.plotting import Plotting
 from zpeer.simulate.scripted import Scripted
 from zpeer.simulate.streams import Entropy
 from zpeer.simulate.task import Quadratic
@@ -166,6 +168,8 @@ class Universe:
                 attack = Scripted(adversary, self.keys.peers)
             case Forger():
                 attack = Forging(adversary)
+            case Plotter():
+                attack = Plotting(adversary, self.keys.peers)
             case _:
                 return None
         start = getattr(adversary, "start", 0)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from zpeer.core.state import Base
-    from zpeer.effects import Stop
+    from zpeer.effects import Effect, Stop
     from zpeer.events import Event
     from zpeer.genesis import Genesis
     from zpeer.ids import PeerId
@@ -61,8 +61,15 @@ class Decision(NamedTuple):
 class Checker(Protocol):
     """Watches honest peers. Raises ViolationError."""
 
+    minds_all: bool
+    """Whether it is told of the events of faulty ones, too, as long as they are honest."""
+
     def saw(self, host: Host, before: Base, event: Event, now: float) -> None:
         """A kept peer was given an event, in the attempt that `before` started."""
+        ...
+
+    def said(self, host: Host, before: Base, effects: Sequence[Effect], now: float) -> None:
+        """What it said to that is to be done."""
         ...
 
     def decided(self, decision: Decision) -> None:
@@ -81,7 +88,12 @@ class Checker(Protocol):
 class Idle:
     """A checker that is told everything and says nothing: the base of the others."""
 
+    minds_all = False
+
     def saw(self, host: Host, before: Base, event: Event, now: float) -> None:
+        """See `Checker`."""
+
+    def said(self, host: Host, before: Base, effects: Sequence[Effect], now: float) -> None:
         """See `Checker`."""
 
     def decided(self, decision: Decision) -> None:
