@@ -12,7 +12,7 @@ from zpeer.core.broadcast import faulty_max
 from zpeer.crypto import SigningKey, Verifier
 from zpeer.errors import WireError
 from zpeer.ids import Digest, PeerId, digest
-from zpeer.shell.readiness import FORGERIES_MAX, MARK, Readiness, Word, is_words
+from zpeer.shell.readiness import CHECKS_EACH, FORGERIES_MAX, MARK, Readiness, Word, is_words
 from zpeer.wire import WireLimits, decode_control
 
 if TYPE_CHECKING:
@@ -161,6 +161,19 @@ def test_what_is_known_is_not_verified_again() -> None:
     for _ in range(50):
         assert readiness.take(PEERS[1], shown_by(1, 2, 3))
     assert verify.count == ENOUGH
+
+
+def test_who_signs_words_without_end_costs_no_more_than_so_many_checks() -> None:
+    verify = Counting()
+    readiness = make(0, verify=verify)
+    for process in range(1, 2 * CHECKS_EACH * N):
+        others = {**sessions_for(1), PEERS[2]: process.to_bytes(8, "little")}
+        said = make(1).say(others)
+        assert said is not None
+        assert readiness.take(PEERS[1], said), "signing is no fault"
+    assert verify.count == CHECKS_EACH * N
+    assert readiness.take(PEERS[3], shown_by(2, 3, 4))
+    assert readiness.is_told
 
 
 @pytest.mark.parametrize(

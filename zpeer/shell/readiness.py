@@ -29,6 +29,9 @@ MARK = b"\xc1ready"
 """First bytes of a frame of words; no other control message begins with such a byte."""
 FORGERIES_MAX = 16
 """Bad signatures shown by one peer, after which it is not listened to: each costs time."""
+CHECKS_EACH = 64
+"""Signatures looked at for one peer, of each peer: good ones cost as much, and there may be a new
+one for every connection that is made again."""
 
 
 class Word(msgspec.Struct, frozen=True, array_like=True):
@@ -70,6 +73,7 @@ class Readiness:
         self._verify = verify
         self._words: dict[PeerId, Word] = {}
         self._forgeries = dict.fromkeys(peers, 0)
+        self._checks = dict.fromkeys(peers, 0)
         self._told = False
         self._enough = len(self._peers) - faulty_max(len(self._peers))
 
@@ -116,13 +120,18 @@ class Readiness:
         """Whether a word counts here. What is known already costs no time."""
         if word == self._words.get(word.signer):
             return True
-        if not self._names_me(word) or self._forgeries[sender] >= FORGERIES_MAX:
+        if not self._names_me(word) or not self._may_show(sender):
             return False
+        self._checks[sender] += 1
         if not self._verify(word.signer, self._compute_body(word), word.signature):
             self._forgeries[sender] += 1
             return False
         self._words.setdefault(word.signer, word)
         return True
+
+    def _may_show(self, sender: PeerId) -> bool:
+        few_checks = self._checks[sender] < CHECKS_EACH * len(self._peers)
+        return few_checks and self._forgeries[sender] < FORGERIES_MAX
 
     def _names_me(self, word: Word) -> bool:
         if word.signer not in self._peers or len(word.sessions) != len(self._peers):
