@@ -200,6 +200,16 @@ def accuse_undrawn(context: AttackContext, message: Message) -> Message:
     return accuse(context, message, Accusation(FaultKind.WRONG_GRADIENT, victim, context.head))
 
 
+def accuse_for_another(context: AttackContext, message: Message) -> Message:
+    """A validator of its report on somebody else, who alone could know."""
+    target = pick_victim(context)
+    honest = [each for each in context.validators if each not in context.colluders]
+    if target is None or not honest:
+        return message
+    accusation = Accusation(FaultKind.WRONG_REPORT, honest[0], context.head, about=target)
+    return accuse(context, message, accusation)
+
+
 def accuse_with_made_up(context: AttackContext, message: Message) -> Message:
     """Over my part, by bytes that nobody committed to."""
     victim = pick_victim(context)
@@ -225,6 +235,7 @@ LIES: dict[str, Lie] = {
     "accused twice": accuse_twice,
     "another's part": accuse_over_another,
     "undrawn": accuse_undrawn,
+    "another's report": accuse_for_another,
     EVIDENCE: accuse_with_made_up,
 }
 DEEDS = (*LIES, RESULT)

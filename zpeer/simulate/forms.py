@@ -15,11 +15,19 @@ if TYPE_CHECKING:
 
     from zpeer.core.state import Base
     from zpeer.ids import Digest, PeerId
-    from zpeer.messages import Check, Projections
+    from zpeer.messages import Accusation, Check, Projections
 
 SECONDS_MAX = 1e6
 SLACK = 1 + 2.0**-10
 OF_GRADIENTS = (FaultKind.WRONG_GRADIENT, FaultKind.CONCEALED_PROJECTION)
+JUDGED = (
+    FaultKind.PART_NOT_FINITE,
+    FaultKind.WRONG_PROJECTION,
+    FaultKind.WRONG_GRADIENT,
+    FaultKind.CONCEALED_PROJECTION,
+    FaultKind.WRONG_REPORT,
+)
+"""What a matter can be about that somebody brings."""
 FROM_DRAWS = (FaultKind.WRONG_GRADIENT, FaultKind.WRONG_PROJECTION)
 
 
@@ -52,15 +60,29 @@ def may_accuse(check: Check, sender: PeerId, base: Base) -> bool:
     drawn = {(draw.target, draw.attempt) for draw in base.duty_of(sender)}
     part = base.part_of(sender)
     for each in check.accusations:
-        about = each.accused if each.fault is FaultKind.WRONG_GRADIENT else each.about
-        is_stranger = each.fault in OF_GRADIENTS and (about, each.attempt) not in drawn
+        about = each.about if each.fault is FaultKind.CONCEALED_PROJECTION else each.accused
+        is_stranger = is_from_draw(each) and (about, each.attempt) not in drawn
         is_owners = each.fault is FaultKind.PART_NOT_FINITE or (
             each.fault is FaultKind.WRONG_PROJECTION and each.evidence != NOTHING
         )
         is_elsewhere = is_owners and not (0 <= each.part == part and each.attempt == base.head)
-        if each.accused == sender or is_stranger or is_elsewhere:
+        is_unjudged = each.fault not in JUDGED or is_of_others(each, sender)
+        if each.accused == sender or is_stranger or is_elsewhere or is_unjudged:
             return False
     return True
+
+
+def is_from_draw(accusation: Accusation) -> bool:
+    """Whether only who drew a gradient may say so."""
+    by_recomputing = accusation.evidence == NOTHING
+    lies = accusation.fault is FaultKind.WRONG_PROJECTION and by_recomputing
+    return lies or accusation.fault in OF_GRADIENTS
+
+
+def is_of_others(accusation: Accusation, sender: PeerId) -> bool:
+    """Whether it is about a report on somebody else."""
+    about_me = (accusation.about, accusation.part) == (sender, -1)
+    return accusation.fault is FaultKind.WRONG_REPORT and not about_me
 
 
 def contradicts(check: Check, target: PeerId, attempt: Digest) -> bool:
