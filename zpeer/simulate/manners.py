@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from zpeer.wire import WireLimits
 
 SLOTS = (*STEP_STAGES, Stage.VIEW, Stage.CLOSED, Stage.DECIDED)
+UNSHOWN = "nobody shows me"
+"""What a peer says that goes without what the outcome of an attempt rests on."""
 ASKED_DELTAS = 4.0
 """So long after it is known that there is a record its bytes may still be on their way unasked."""
 
@@ -85,7 +87,10 @@ class Manners(Idle):
     def _complain(self, host: Host, what: str, now: float) -> None:
         """Of a kept peer; from the others nothing is due in time."""
         if host.me not in self._setting.faulty:
-            raise ViolationError("manners", f"{self._setting.name(host.me)} {what}, time {now:.2f}")
+            self._complain_of(host, what, now)
+
+    def _complain_of(self, host: Host, what: str, now: float) -> None:
+        raise ViolationError("manners", f"{self._setting.name(host.me)} {what}, time {now:.2f}")
 
     def saw(self, host: Host, before: Base, event: Event, now: float) -> None:
         """What it hears."""
@@ -145,6 +150,8 @@ class Manners(Idle):
                     memory.shown.setdefault(head, set()).update(to)
                 case SendSetRequest(head=head, stage=Stage.DECIDED):
                     memory.asked.add(head)
+                case Stop(reason=reason) if UNSHOWN in reason and before.head not in memory.asked:
+                    self._complain_of(host, "stops for what it never asked for", now)
                 case Decide():
                     self._take_leave(host, before, effect, effects, now)
                 case _:
@@ -206,8 +213,7 @@ class Manners(Idle):
             return
         wait = ASKED_DELTAS * self._setting.plan.delta
         if now >= memory.known[1] + wait and before.head not in memory.asked:
-            what = "does not ask for the record that the others hold"
-            raise ViolationError("manners", f"{self._setting.name(host.me)} {what}, time {now:.2f}")
+            self._complain_of(host, "does not ask for the record that the others hold", now)
 
     def decided(self, decision: Decision) -> None:
         """It goes on; who leaves by a record of the slow path is told when that is proven."""
