@@ -197,6 +197,8 @@ class Plotter(
     """When it signs what an honest peer closed; -1: never; -2: as ever."""
     slips: float = -1.0
     """Deltas after the time they are due at which it sends PARTs and RESULTs."""
+    shields: bool = False
+    """Whether it once moves its aggregate, accuses an accomplice of it, and shows no bytes."""
     start: int = 0
 
 

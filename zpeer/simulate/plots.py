@@ -37,6 +37,8 @@ ROUND, CLOSED_BY, HOP = 4.0, 7.0, 3.0
 """Deltas of the slow path: a round, and until when a closed set counts, with each more voice."""
 TOGETHER = 2
 """Liars that a hidden view and the last word on a closed set take."""
+LARGE = 600
+"""Numbers of a gradient, so that sums have room for lies."""
 SLEEPS = (3.0, 8.0, 20.0, 40.0)
 
 
@@ -183,6 +185,18 @@ def plot_stories(plan: Plan, stream: Stream) -> Plan:
     return act(plan, stream, *liars)
 
 
+def plot_shield(plan: Plan, stream: Stream) -> Plan:
+    """Each moves its part, and excuses that by an accusation of another one which it never
+    proves."""
+    most = most_byzantine(len(plan.members), 1)
+    if most < TOGETHER:
+        return plot_bytes(plan, stream)
+    liars = stream.some(plan.members, stream.between(TOGETHER, most))
+    faults = tuple(fault for fault in plan.faults if not plan.victims(fault))
+    calm = change_plan(plan, validators=1, faults=faults, dimension=LARGE)
+    return act(calm, stream, *(Plotter(each, shields=True) for each in liars))
+
+
 PLOTS = (
     plot_chain,
     plot_second_view,
@@ -193,4 +207,5 @@ PLOTS = (
     plot_sleep,
     plot_votes,
     plot_stories,
+    plot_shield,
 )

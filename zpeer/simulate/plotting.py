@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 from msgspec.structs import replace
 
 from zpeer.attacker import HonestAttack
 from zpeer.conduct import After, SendSigned
 from zpeer.effects import Broadcast, PassOn, SendBlob, SendPart, SendResult, SendSet
 from zpeer.events import MessageReceived
+from zpeer.faults import FaultKind
+from zpeer.messages import Accusation, Check
 from zpeer.signed import Stage
 from zpeer.simulate.scripted import tell_otherwise
 from zpeer.wire import encode_payload
@@ -26,9 +29,12 @@ if TYPE_CHECKING:
     from zpeer.effects import Effect
     from zpeer.events import Event
     from zpeer.ids import Digest, PeerId
-    from zpeer.interfaces import AttackContext
+    from zpeer.interfaces import AttackContext, Float32
+    from zpeer.messages import Message
     from zpeer.simulate.plan import Plotter
 
+SHIFT = 1e3
+"""Far more than any honest residual."""
 PATIENCE = 6
 """Delta before its receiver's word that bytes are due."""
 
@@ -44,6 +50,8 @@ class Plotting(HonestAttack):
         """On which head it signed its last view, and when."""
         self._closed: set[Digest] = set()
         """Heads on which it has had the last word."""
+        self._shielded: Digest | None = None
+        """The head on which it moved its aggregate."""
 
     def observe(self, context: AttackContext, event: Event) -> list[Outgoing]:
         """The first honest CLOSED is what I sign, too, later and for few."""
@@ -57,6 +65,23 @@ class Plotting(HonestAttack):
         self._closed.add(signed.head)
         mine = context.sign(Stage.CLOSED, signed.payload)
         return [self._at(context, self._plan.closes, SendSigned(self._trusting, mine))]
+
+    def aggregate(self, context: AttackContext, honest: Float32) -> Float32:
+        """Moved once, where somebody can be accused of it."""
+        if self._plan.shields and self._shielded is None and find_scapegoat(context) is not None:
+            self._shielded = context.head
+        return honest + np.float32(SHIFT) if self._shielded == context.head else honest
+
+    def message(self, context: AttackContext, message: Message) -> Message | bytes:
+        """Over the part that I moved I accuse one of us."""
+        scapegoat = find_scapegoat(context)
+        is_due = isinstance(message, Check) and self._shielded == context.head
+        if not is_due or scapegoat is None or not isinstance(message, Check):
+            return message
+        evidence = context.committed(scapegoat, context.my_part)
+        fault, part = FaultKind.WRONG_PROJECTION, context.my_part
+        shield = Accusation(fault, scapegoat, context.head, part, evidence=evidence)
+        return replace(message, accusations=(*message.accusations, shield))
 
     def effects(self, context: AttackContext, effects: list[Effect]) -> list[Outgoing]:
         """What becomes of each."""
@@ -74,8 +99,8 @@ class Plotting(HonestAttack):
                 kept = tuple(each for each in messages if each.sender != context.me)
                 return [replace(effect, messages=kept)]
             case _:
-                is_hidden = self._plan.slips >= 0 and isinstance(effect, SendBlob)
-                return [] if is_hidden else [effect]
+                is_secretive = self._plan.slips >= 0 or self._plan.shields
+                return [] if is_secretive and isinstance(effect, SendBlob) else [effect]
 
     def _speak(self, context: AttackContext, said: Broadcast) -> list[Outgoing]:
         """Nothing where I stall; a view in its own way; CLOSED, if not later."""
@@ -84,7 +109,7 @@ class Plotting(HonestAttack):
             return self._show_view(context, said)
         is_later = said.stage is Stage.CLOSED and self._plan.closes != AS_EVER
         is_silent = is_later or said.stage.name == self._plan.stalls
-        return [replace(said, to=()) if is_silent else said]
+        return [replace(said, to=()) if is_silent else self.speak(context, said)]
 
     def _show_view(self, context: AttackContext, said: Broadcast) -> list[Outgoing]:
         """To all, and another one later; or hidden, and to the victims later."""
@@ -123,6 +148,14 @@ class Plotting(HonestAttack):
         stage = Stage.AGGREGATED if isinstance(effect, SendPart) else Stage.PROJECTIONS
         due = context.due(stage) + (self._plan.slips - PATIENCE) * context.delta
         return After(max(0.0, due - context.now), effect)
+
+
+def find_scapegoat(context: AttackContext) -> PeerId | None:
+    """One of us besides me, if both of us work: only we two hold its row of my part."""
+    if context.my_part < 0:
+        return None
+    others = (each for each in context.colluders if each != context.me)
+    return next((each for each in others if each in context.workers), None)
 
 
 AS_EVER = -2.0
