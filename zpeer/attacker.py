@@ -205,8 +205,7 @@ class Situation:
     def stated_honestly(self, part: int, beacon: Digest) -> tuple[Scalars, ...]:
         """What each worker, if honest, would state on a part in PROJECTIONS; in worker order."""
         rows = [self.deal(self.honest_gradient(worker))[part] for worker in self.workers]
-        length, count = self.layout.length(part), self._has.genesis.directions
-        axes = get_axes(beacon, part, length, count).directions
+        axes = get_axes(beacon, self.layout, self._has.genesis.directions)[part].directions
         result = self.result(self.workers[part])
         return tuple(
             scalars(row, result, self.base.radii[part], self._has.aggregator.weight, axes)

@@ -18,18 +18,27 @@ class Layout(NamedTuple):
     block: int
     parts: int
 
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        """Numbers in each part; zero where there are fewer blocks than parts."""
+        return _count_all(self)
+
     def length(self, part: int) -> int:
-        """Numbers in a part; zero where there are fewer blocks than parts."""
-        return _count(self, part)
+        """Numbers in a part."""
+        return _count_all(self)[part]
 
     def size_bytes(self, part: int) -> int:
         """Bytes of a part as little-endian float32."""
         return 4 * self.length(part)
 
 
-@lru_cache(maxsize=1 << 10)
-def _count(layout: Layout, part: int) -> int:
+@lru_cache(maxsize=1 << 6)
+def _count_all(layout: Layout) -> tuple[int, ...]:
     """Of a run's few layouts the same is asked in every step."""
+    return tuple(_count(layout, part) for part in range(layout.parts))
+
+
+def _count(layout: Layout, part: int) -> int:
     full, rest = divmod(layout.dimension, layout.block)
     mine = full // layout.parts + (part < full % layout.parts)
     tail = rest if full % layout.parts == part else 0

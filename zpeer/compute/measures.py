@@ -22,9 +22,11 @@ if TYPE_CHECKING:
     from zpeer.events import Scalars
     from zpeer.ids import Digest
     from zpeer.interfaces import Float32
+    from zpeer.parts import Layout
 
 REMEMBERED = 1 << 13
-AXES_REMEMBERED = 256
+AXES_REMEMBERED = 16
+"""Beacons: the present one, and those of the attempts that are still judged."""
 
 
 class Axes(NamedTuple):
@@ -38,10 +40,10 @@ class Axes(NamedTuple):
 
 
 @lru_cache(maxsize=AXES_REMEMBERED)
-def get_axes(beacon: Digest, part: int, length: int, count: int) -> Axes:
-    """The first `count` directions of a part of `length` numbers."""
-    drawn = directions(beacon, part, length, count)
-    return Axes(beacon, part, drawn, drawn.norms())
+def get_axes(beacon: Digest, layout: Layout, count: int) -> tuple[Axes, ...]:
+    """The first `count` directions of every part."""
+    drawn = [directions(beacon, part, length, count) for part, length in enumerate(layout.lengths)]
+    return tuple(Axes(beacon, part, each, each.norms()) for part, each in enumerate(drawn))
 
 
 class Named(NamedTuple):

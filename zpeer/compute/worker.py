@@ -237,21 +237,20 @@ class Worker:
         """My row against every result, my column against mine, and the norms all compute alike."""
         row: list[Scalars] = []
         column: list[Scalars] = []
-        result_norms, direction_norms = [], []
-        for part, owner in enumerate(job.workers):
-            result = self._result(job.head, owner)
-            axes = self._axes(job.beacon, part, len(job.workers))
-            result_norms.append(self._measures.norm(result))
-            direction_norms.append(axes.norms)
-            radius = job.radii[part]
+        results = [self._result(job.head, owner) for owner in job.workers]
+        axes_of = self._axes(job.beacon, len(job.workers))
+        for part, (result, axes, radius) in enumerate(
+            zip(results, axes_of, job.radii, strict=True)
+        ):
             if job.part >= 0:
                 mine = self._row(job.head, self._me, part, result.vector)
                 row.append(self._measures.scalars(mine, result, radius, axes))
             if part == job.part:
                 rows = [self._row(job.head, who, part, result.vector) for who in job.rows]
                 column = [self._measures.scalars(each, result, radius, axes) for each in rows]
-        norms = tuple(result_norms)
-        return Projected(job.head, tuple(row), tuple(column), norms, tuple(direction_norms))
+        result_norms = tuple(self._measures.norm(result) for result in results)
+        direction_norms = tuple(axes.norms for axes in axes_of)
+        return Projected(job.head, tuple(row), tuple(column), result_norms, direction_norms)
 
     def _update(self, job: Update) -> Updated:
         results = [self._result(job.head, worker).vector for worker in job.workers]
@@ -267,11 +266,10 @@ class Worker:
         gradient = self._gradients.get(job.parameters, self._files.load, job.batch_seed).vector
         dealt = deal(gradient, self._layout(len(job.workers)))
         parts = [Named(digest_bytes(to_bytes(part)), part) for part in dealt]
-        row = []
-        for part, radius in enumerate(job.radii):
-            result = self._result(job.head, job.workers[part])
-            axes = self._axes(job.beacon, part, len(job.workers))
-            row.append(self._measures.scalars(parts[part], result, radius, axes))
+        owners = job.workers[: len(job.radii)]  # no radii where it came to no projections
+        results = [self._result(job.head, owner) for owner in owners]
+        axes = self._axes(job.beacon, len(job.workers)) if owners else ()
+        row = map(self._measures.scalars, parts, results, job.radii, axes)
         return Recomputed(
             job.head,
             job.target,
@@ -285,7 +283,7 @@ class Worker:
         row = read_row(self._find(job.blob), result.vector)
         if row is None:
             return BlobProjected(job.head, job.part, job.blob, None)
-        axes = self._axes(job.beacon, job.part, job.parts)
+        axes = self._axes(job.beacon, job.parts)[job.part]
         found = self._measures.scalars(Named(job.blob, row), result, job.radius, axes)
         return BlobProjected(job.head, job.part, job.blob, found)
 
@@ -355,9 +353,8 @@ class Worker:
     def _layout(self, parts: int) -> Layout:
         return Layout(self._genesis.dimension, self._genesis.block, parts)
 
-    def _axes(self, beacon: Digest, part: int, parts: int) -> Axes:
-        length = self._layout(parts).length(part)
-        return get_axes(beacon, part, length, self._genesis.directions)
+    def _axes(self, beacon: Digest, parts: int) -> tuple[Axes, ...]:
+        return get_axes(beacon, self._layout(parts), self._genesis.directions)
 
 
 def read_row(held: Held, like: Float32) -> Float32 | None:

@@ -116,7 +116,7 @@ def problem_of_row(row: tuple[float, ...], norm: float, part: int, shape: Shape)
         return f"norm {norm} is not a norm"
     pull = shape.weight(norm, shape.base.radii[part]) * norm if shape.weight else norm
     known = shape.direction_norms[part] if shape.direction_norms else ()
-    bounds = [SLACK * bound * pull for bound in known] or [inf] * len(row)
+    bounds = [SLACK * bound * pull for bound in known] if known else [inf] * len(row)
     for value, bound in zip(row, bounds, strict=True):
         if is_impossible(value, bound):
             return f"projection {value} is impossible for norm {norm}"

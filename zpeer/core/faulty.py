@@ -21,13 +21,12 @@ if TYPE_CHECKING:
 
 def make_shape(context: Context, attempt: Attempt) -> Shape:
     """What bodies are held against at this point of the attempt."""
-    layout = context.layout(attempt)
     projected = attempt.projected
     return Shape(
         attempt.base,
         void=attempt.void,
         directions=context.genesis.directions,
-        lengths=tuple(layout.length(part) for part in range(layout.parts)),
+        lengths=context.layout(attempt).lengths,
         direction_norms=projected.direction_norms if projected else (),
         weight=context.aggregator.weight,
         reports=partial(get_reports, context),

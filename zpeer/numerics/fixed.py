@@ -65,7 +65,12 @@ def rounded_norm(vector: Float32) -> float | None:
     D = 10^7): then only `norm` will do. Whether it is None is as bit-equal as the number.
     """
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
-        total = _sum_of_squares(vector, np.float32)
+        return try_rounded_norm(vector)
+
+
+def try_rounded_norm(vector: Float32) -> float | None:
+    """`rounded_norm`, where numpy has been told already to keep quiet about ranges."""
+    total = _sum_of_squares(vector, np.float32)
     return math.sqrt(total) if LEAST <= total <= MOST else None
 
 

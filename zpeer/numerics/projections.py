@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from zpeer.events import Scalars
-from zpeer.numerics.fixed import norm, rounded_norm
+from zpeer.numerics.fixed import norm, try_rounded_norm
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -50,21 +50,22 @@ def column(
     """`scalars` of many rows against one aggregate, sharing the space for the differences."""
     space = np.empty_like(aggregate)
     found = []
-    for row in rows:
-        difference, size = _difference(row, aggregate, space)
-        factor = weight(size, radius)
-        values = tuple(factor * value for value in directions.project(difference))
-        found.append(Scalars(values, size))
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        for row in rows:
+            difference, size = _difference(row, aggregate, space)
+            factor = weight(size, radius)
+            values = tuple([factor * value for value in directions.project(difference)])
+            found.append(Scalars(values, size))
     return tuple(found)
 
 
 def _difference(
     row: Float32, aggregate: Float32, space: Float32
 ) -> tuple[Float32 | Float64, float]:
-    """g - v and its norm; in float32, written into `space`, wherever that has the range for it."""
-    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-        difference = np.subtract(row, aggregate, out=space)
-        size = rounded_norm(difference)
+    """g - v and its norm; in float32, written into `space`, wherever that has the range for it.
+    Where it has not, numpy would say so."""
+    difference = np.subtract(row, aggregate, out=space)
+    size = try_rounded_norm(difference)
     if size is not None:
         return difference, size
     wide = np.subtract(row, aggregate, dtype=np.float64)
@@ -81,7 +82,8 @@ def residual(
     added in order.
     """
     space = np.empty_like(aggregate)
-    norms = tuple(_difference(row, aggregate, space)[1] for row in rows_ND)
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        norms = tuple([_difference(row, aggregate, space)[1] for row in rows_ND])
     weights = [weight(size, radius) for size in norms]
     return norm(_sum_of_forces(rows_ND, aggregate, weights)), norms
 
