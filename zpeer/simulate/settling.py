@@ -79,9 +79,10 @@ class Settling(Idle):
             return None
 
     def decided(self, decision: Decision) -> None:
-        """Each record by views once."""
+        """Each record by views that a kept peer holds, once."""
         record = decision.record
-        if not record.views or record.head in self._looked:
+        is_known = record.head in self._looked or decision.host.me in self._setting.faulty
+        if is_known or not record.views:
             return
         self._looked.add(record.head)
         views = dict(self._list_views(record))
