@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from tests.simulation.small import StandInHost, Told, tell
 from tests.simulation.stories import doctor_record, number, play, refuse, setting_of
-from zpeer.effects import Broadcast, Decide, SendCertificate, SendSet, SendSetRequest
+from zpeer.effects import Broadcast, Decide, SendCertificate, SendSet, SendSetRequest, Stop
 from zpeer.events import BlobArrived, MessageReceived, ResultArrived
 from zpeer.faults import FaultKind
 from zpeer.ids import NOTHING, digest
@@ -231,6 +231,16 @@ def test_who_knows_of_a_record_and_does_not_ask_for_it_is_found(told: Told) -> N
             continue
         with refuse("manners", "peer 0 does not ask for the record that the others hold"):
             say(manners, told, base, now=14.1)
+
+
+def test_who_stops_for_what_it_never_asked_for_is_found(told: Told) -> None:
+    base = at(told, 0, 1).before
+    unshown = Stop(5, "cut off: it rests on messages that nobody shows me", None, ())
+    manners = make_manners(told)
+    say(manners, told, base, Stop(5, "cut off: I heard too few", None, ()))
+    with refuse("manners", "peer 0 stops for what it never asked for"):
+        say(manners, told, base, unshown)
+    say(manners, told, base, SendSetRequest(number(told, 1), base.head, Stage.DECIDED), unshown)
 
 
 def test_two_of_five_are_not_most(told: Told) -> None:
