@@ -5,15 +5,15 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, get_args
 
+from zpeer.events import Event
 from zpeer.simulate.plan import Plan
 from zpeer.simulate.running import Run
 from zpeer.simulate.verdicts import Decision, Idle, Setting
 
 if TYPE_CHECKING:
     from zpeer.core.state import Base
-    from zpeer.events import Event
     from zpeer.ids import Digest, PeerId
     from zpeer.simulate.host import Host
 
@@ -22,6 +22,8 @@ SMALL = Plan(seed=7, members=(0, 1, 2, 3, 4), steps=4, dimension=24)
 
 class Story(Idle):
     """A checker that remembers what it was told."""
+
+    hears = get_args(Event)
 
     def __init__(self) -> None:
         self.decisions: list[Decision] = []

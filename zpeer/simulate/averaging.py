@@ -43,6 +43,8 @@ class Questioned(NamedTuple):
 class Averaging(Idle):
     """See the module."""
 
+    hears: tuple[type[Event], ...] = (MessageReceived,)
+
     def __init__(self, setting: Setting, limits: WireLimits) -> None:
         self._setting = setting
         self._limits = limits

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from zpeer.errors import WireError
-from zpeer.events import BlobArrived, MessageReceived, ResultArrived, SetReceived
+from zpeer.events import BlobArrived, MessageReceived, ResultArrived, SetReceived, Started
 from zpeer.ids import NOTHING, PeerId
 from zpeer.messages import Aggregated, Reveal, View
 from zpeer.signed import STEP_STAGES, Stage
@@ -37,6 +37,14 @@ class Claims(Idle):
     """Looks at kept peers' own views, and at the pairs that records charge. What a kept peer waits
     for no other one has had for long: it would have been asked. And nobody waits in vain before the
     time at which what it waits for is due, which is fixed when the attempt starts."""
+
+    hears: tuple[type[Event], ...] = (
+        Started,
+        MessageReceived,
+        SetReceived,
+        ResultArrived,
+        BlobArrived,
+    )
 
     def __init__(self, setting: Setting, limits: WireLimits) -> None:
         self._setting = setting

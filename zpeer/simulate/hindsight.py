@@ -35,6 +35,8 @@ FALLEN_RECORDS = 5
 class Hindsight:
     """One honest peer's memory. `past`: what it saw of attempts that are over, by head."""
 
+    hears: tuple[type[Event], ...] = (ev.Recomputed, ev.MessageReceived)
+
     def __init__(
         self, suspects: frozenset[PeerId], gradients: Gradients, past: Mapping[Digest, Attempt]
     ) -> None:

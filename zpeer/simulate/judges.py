@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from zpeer.core.base import make_first_base, make_next_base
 from zpeer.effects import Decide, Stop
+from zpeer.events import Event
 from zpeer.simulate.averaging import Averaging
 from zpeer.simulate.bounds import Memory, Progress, TrafficPerAttempt
 from zpeer.simulate.checkers import Agreement, Draws, Fairness, Voids
@@ -22,10 +23,11 @@ from zpeer.simulate.verdicts import Decision, Setting
 from zpeer.simulate.votes import Votes
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from zpeer.compute.gradients import Gradients
     from zpeer.core.state import Base
     from zpeer.effects import Effect
-    from zpeer.events import Event
     from zpeer.ids import Digest, PeerId
     from zpeer.record import Record
     from zpeer.shell.assembly import Ingredients
@@ -78,6 +80,8 @@ class Judges:
             else (claims, manners, votes)
         )
         """Those that look at events, of which there are many."""
+        self._listeners = sort_out(self._curious)
+        self._watchers = tuple(each for each in self._curious if each.minds_effects)
         self.met: Counter[str] = Counter()
         """What the run came to, by name: outcomes of attempts, and why peers left."""
         self._seen: set[Digest] = set()
@@ -89,6 +93,7 @@ class Judges:
         """One checker more."""
         self._checkers = (*self._checkers, checker)
         self._curious = (*self._curious, checker)
+        self._listeners = sort_out(self._curious)
 
     def start(self, hosts: list[Host]) -> None:
         """The run begins."""
@@ -98,14 +103,14 @@ class Judges:
 
     def tell(self, host: Host, event: Event, effects: list[Effect]) -> None:
         """A core of an honest peer was given an event and said what is to be done."""
-        if not effects and not self._curious:
-            return
         peer, now = host.me, host.world.now
-        if self._curious and peer not in self._done:
+        if peer not in self._done:
             before, is_kept = self._at.get(peer, self._first), peer not in self.setting.faulty
-            for checker in self._curious:
+            for checker in self._listeners[type(event)]:
                 if is_kept or checker.minds_all:
                     checker.saw(host, before, event, now)
+            for checker in self._watchers if effects else ():
+                if is_kept or checker.minds_all:
                     checker.said(host, before, effects, now)
         for effect in effects:
             if isinstance(effect, Decide):
@@ -152,3 +157,9 @@ class Judges:
         """Nothing more will happen."""
         for checker in self._checkers:
             checker.finish()
+
+
+def sort_out(checkers: Iterable[Checker]) -> dict[type[Event], tuple[Checker, ...]]:
+    """Whom events of each kind concern."""
+    found = tuple(checkers)
+    return {kind: tuple(c for c in found if kind in c.hears) for kind in get_args(Event)}

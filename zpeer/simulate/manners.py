@@ -68,6 +68,8 @@ class Memory(msgspec.Struct):
 class Manners(Idle):
     """See the module. That somebody asks is expected of the slow and the cut off, too."""
 
+    hears: tuple[type[Event], ...] = (MessageReceived,)
+    minds_effects = True
     minds_all = True
 
     def __init__(self, setting: Setting, limits: WireLimits) -> None:
@@ -76,7 +78,10 @@ class Manners(Idle):
         self._memories: dict[PeerId, Memory] = {}
 
     def _of(self, host: Host) -> Memory:
-        return self._memories.setdefault(host.me, Memory())
+        memory = self._memories.get(host.me)
+        if memory is None:
+            memory = self._memories[host.me] = Memory()
+        return memory
 
     def _decode(self, stage: Stage, payload: bytes) -> Message | None:
         try:
@@ -94,15 +99,16 @@ class Manners(Idle):
 
     def saw(self, host: Host, before: Base, event: Event, now: float) -> None:
         """What it hears."""
-        if isinstance(event, MessageReceived):
-            signed, memory = event.signed, self._of(host)
-            memory.rosters.setdefault(before.head, before.roster)
-            if signed.head == before.head:
-                self._note_body(memory, signed)
-            if signed.stage is Stage.VIEW:
-                self._note_caller(memory, before, signed)
-            elif signed.stage is Stage.DECIDED:
-                self._note_decided(memory, before, signed, now)
+        if not isinstance(event, MessageReceived):
+            return
+        signed, memory = event.signed, self._of(host)
+        memory.rosters.setdefault(before.head, before.roster)
+        if signed.head == before.head:
+            self._note_body(memory, signed)
+        if signed.stage is Stage.VIEW:
+            self._note_caller(memory, before, signed)
+        elif signed.stage is Stage.DECIDED:
+            self._note_decided(memory, before, signed, now)
 
     def _note_body(self, memory: Memory, signed: Signed) -> None:
         """Two bodies for a slot; what was said before a call may be forgotten after it."""

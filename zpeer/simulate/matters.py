@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 class Matters(Idle):
     """See the module."""
 
+    hears: tuple[type[Event], ...] = (MessageReceived,)
+
     def __init__(self, setting: Setting, limits: WireLimits) -> None:
         self._setting = setting
         self._limits = limits

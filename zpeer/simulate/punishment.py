@@ -38,6 +38,8 @@ AVERAGING = (FaultKind.WRONG_SUM, FaultKind.WRONG_AVERAGE)
 class Punishment(Idle):
     """Every deed that a kept peer saw is punished in time."""
 
+    hears: tuple[type[Event], ...] = (*Truth.hears, *Hindsight.hears)
+
     def __init__(
         self, setting: Setting, limits: WireLimits, gradients: Gradients, weight: Weight
     ) -> None:

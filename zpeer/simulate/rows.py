@@ -34,6 +34,8 @@ FAR = 2.0
 class Rows(Idle):
     """See the module. `weight`: the aggregator's."""
 
+    hears: tuple[type[Event], ...] = (ev.Projected, ev.AverageTested, ev.MessageReceived)
+
     def __init__(
         self, setting: Setting, limits: WireLimits, weight: Callable[[float, float], float]
     ) -> None:

@@ -41,6 +41,8 @@ OF_PAIRS = (FaultKind.CHARGED_WITH_MOST, FaultKind.PAIR_ELIMINATED)
 class Settling(Idle):
     """See the module."""
 
+    hears: tuple[type[Event], ...] = (ev.MessageReceived, ev.ChainReceived, ev.SetReceived)
+
     def __init__(self, setting: Setting, limits: WireLimits) -> None:
         self._setting = setting
         self._limits = limits

@@ -101,6 +101,11 @@ class Attempt:
 class Truth:
     """One honest peer's eyes. What the `suspects` say is looked at: others do nothing wrong."""
 
+    hears: tuple[type[Event], ...] = (
+        *(ev.MessageReceived, ev.SetReceived),
+        *(ev.PartArrived, ev.ResultArrived, ev.Projected),
+    )
+
     def __init__(
         self,
         suspects: frozenset[PeerId],

@@ -61,6 +61,10 @@ class Decision(NamedTuple):
 class Checker(Protocol):
     """Watches honest peers. Raises ViolationError."""
 
+    hears: tuple[type[Event], ...]
+    """Events that it is told of."""
+    minds_effects: bool
+    """Whether it is told of what is to be done."""
     minds_all: bool
     """Whether it is told of the events of faulty ones, too, as long as they are honest."""
 
@@ -69,7 +73,7 @@ class Checker(Protocol):
         ...
 
     def said(self, host: Host, before: Base, effects: Sequence[Effect], now: float) -> None:
-        """What it said to that is to be done."""
+        """What it said to an event is to be done, if anything."""
         ...
 
     def decided(self, decision: Decision) -> None:
@@ -86,8 +90,10 @@ class Checker(Protocol):
 
 
 class Idle:
-    """A checker that is told everything and says nothing: the base of the others."""
+    """A checker that is told of records and ends, and says nothing: the base of the others."""
 
+    hears: tuple[type[Event], ...] = ()
+    minds_effects = False
     minds_all = False
 
     def saw(self, host: Host, before: Base, event: Event, now: float) -> None:

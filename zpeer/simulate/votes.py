@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 class Votes(Idle):
     """See the module. A peer's own words come back to it."""
 
+    hears: tuple[type[Event], ...] = (MessageReceived,)
+
     def __init__(self, setting: Setting, limits: WireLimits) -> None:
         self._setting = setting
         self._limits = limits
