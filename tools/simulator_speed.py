@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from rich.console import Console
 
 from tools.experiment import markdown, report
-from zpeer.simulate.drawing import draw_plan
 from zpeer.simulate.ingredients import plugins
 from zpeer.simulate.plan import Plan
+from zpeer.simulate.plans.drawing import draw_plan
 from zpeer.simulate.running import run_plan
 from zpeer.simulate.sweep import NIGHT_SECONDS
 

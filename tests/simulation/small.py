@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple, get_args
 
 from zpeer.events import Event
 from zpeer.simulate.plan import Plan
+from zpeer.simulate.promises.verdicts import Decision, Idle, Setting
 from zpeer.simulate.running import Run
-from zpeer.simulate.verdicts import Decision, Idle, Setting
 
 if TYPE_CHECKING:
     from zpeer.core.state import Base

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from tests.simulation.small import SMALL, StandInHost, Told
 from zpeer.simulate.pardon import Pardons
 from zpeer.simulate.plan import Crash, Moment, Twins, change_plan
-from zpeer.simulate.verdicts import Checker, Decision, Setting, ViolationError
+from zpeer.simulate.promises.verdicts import Checker, Decision, Setting, ViolationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -16,10 +16,10 @@ from zpeer.faults import FaultKind
 from zpeer.ids import NOTHING, digest
 from zpeer.record import Charge, Departure, Draw, Outcome
 from zpeer.signed import Stage
-from zpeer.simulate.bounds import Memory, Progress, TrafficPerAttempt, longest_attempt
-from zpeer.simulate.checkers import Agreement, Draws, Fairness, Voids
-from zpeer.simulate.ledger import Ledger
-from zpeer.simulate.punishment import Punishment
+from zpeer.simulate.promises.bounds import Memory, Progress, TrafficPerAttempt, longest_attempt
+from zpeer.simulate.promises.checkers import Agreement, Draws, Fairness, Voids
+from zpeer.simulate.promises.ledger import Ledger
+from zpeer.simulate.promises.punishment import Punishment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from zpeer.ids import PeerId
     from zpeer.signed import Signed
     from zpeer.simulate.host import Host
-    from zpeer.simulate.verdicts import Decision, Setting
+    from zpeer.simulate.promises.verdicts import Decision, Setting
 
 OTHER = digest("test/other")
 

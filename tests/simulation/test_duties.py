@@ -16,12 +16,12 @@ from zpeer.ids import NOTHING, PeerId, digest
 from zpeer.messages import Accusation, View
 from zpeer.record import Departure, Draw, Matter, Outcome
 from zpeer.signed import Signed, Stage
-from zpeer.simulate.averaging import Averaging
-from zpeer.simulate.duties import Duties
+from zpeer.simulate.promises.averaging import Averaging
+from zpeer.simulate.promises.duties import Duties
 from zpeer.wire import encode_payload
 
 if TYPE_CHECKING:
-    from zpeer.simulate.verdicts import Decision
+    from zpeer.simulate.promises.verdicts import Decision
 
 OTHER = digest("test/other")
 LAST = Outcome.CLOSING

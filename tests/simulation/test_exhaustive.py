@@ -8,8 +8,8 @@ from math import comb
 import pytest
 
 from tests.simulation.small import SMALL
-from zpeer.simulate.exhaustive import FIRST, ORDER, list_plans, list_shows
 from zpeer.simulate.plan import Script, Show, change_plan, find_problems
+from zpeer.simulate.plans.exhaustive import FIRST, ORDER, list_plans, list_shows
 from zpeer.simulate.running import run_plan
 
 SAMPLE = 1499

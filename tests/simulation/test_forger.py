@@ -9,11 +9,11 @@ import pytest
 from tests.simulation.small import SMALL
 from tools.mutating.holes import run_without, watch
 from zpeer.ids import digest
-from zpeer.simulate.drawing import draw_plan
-from zpeer.simulate.forger import DEEDS
+from zpeer.simulate.adversaries.forger import DEEDS
 from zpeer.simulate.ingredients import plugins
 from zpeer.simulate.plan import Forger, Known, Twins, change_plan, find_problems
-from zpeer.simulate.provocations import HIDDEN, PLAIN, PROVOCATIONS, provoke
+from zpeer.simulate.plans.drawing import draw_plan
+from zpeer.simulate.plans.provocations import HIDDEN, PLAIN, PROVOCATIONS, provoke
 from zpeer.simulate.streams import Stream
 
 if TYPE_CHECKING:

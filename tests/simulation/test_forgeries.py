@@ -7,11 +7,9 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 from tests.simulation.small import SMALL, tell
 from zpeer.ids import PeerId, digest
 from zpeer.messages import Aggregated, Check, Commit, Projections, Reveal, Verdict
-from zpeer.simulate.forgeries import forge
-from zpeer.simulate.forms import is_count_off
+from zpeer.simulate.adversaries.forgeries import forge
 from zpeer.simulate.plan import Known, Mutator, Script, Twins, change_plan, find_problems
-from zpeer.simulate.streams import Stream
-from zpeer.simulate.variations import (
+from zpeer.simulate.plans.variations import (
     LARGE,
     UNITS,
     vary_agreement,
@@ -21,6 +19,8 @@ from zpeer.simulate.variations import (
     vary_shows,
     vary_units,
 )
+from zpeer.simulate.promises.forms import is_count_off
+from zpeer.simulate.streams import Stream
 
 if TYPE_CHECKING:
     from zpeer.interfaces import AttackContext

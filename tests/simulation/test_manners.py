@@ -19,11 +19,11 @@ from zpeer.messages import Aggregated, Check, Closed, Decided, Reveal, Verdict, 
 from zpeer.proofs import Equivocation
 from zpeer.record import Departure
 from zpeer.signed import Signed, Stage
-from zpeer.simulate.checkers import Agreement
-from zpeer.simulate.claims import Claims
-from zpeer.simulate.manners import Manners
 from zpeer.simulate.plan import Break, Freeze, Moment, change_plan
-from zpeer.simulate.votes import Votes
+from zpeer.simulate.promises.checkers import Agreement
+from zpeer.simulate.promises.claims import Claims
+from zpeer.simulate.promises.manners import Manners
+from zpeer.simulate.promises.votes import Votes
 from zpeer.wire import encode_payload
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from zpeer.ids import Digest, PeerId
     from zpeer.messages import Message
     from zpeer.simulate.host import Host
-    from zpeer.simulate.verdicts import Checker, Decision
+    from zpeer.simulate.promises.verdicts import Checker, Decision
 
 OTHER = digest("test/other")
 STAGES: dict[type, Stage] = {

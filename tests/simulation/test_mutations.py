@@ -10,7 +10,7 @@ from zpeer.errors import WireError
 from zpeer.ids import Digest, digest
 from zpeer.messages import Aggregated, Commit, Projections, Verdict, View
 from zpeer.signed import Stage
-from zpeer.simulate.mutations import alter, flip, walk
+from zpeer.simulate.adversaries.mutations import alter, flip, walk
 from zpeer.simulate.streams import Stream
 from zpeer.wire import WireLimits, decode_payload, encode_payload
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from zpeer.ids import PeerId, digest
+from zpeer.simulate.adversaries.twins import Split
 from zpeer.simulate.host import Parcel
 from zpeer.simulate.links import Links
 from zpeer.simulate.plan import Network, Twins
 from zpeer.simulate.streams import Entropy
-from zpeer.simulate.twins import Split
 from zpeer.simulate.world import World
 
 PEERS = [PeerId(digest("test/link", bytes([place]))) for place in range(4)]

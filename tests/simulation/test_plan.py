@@ -8,7 +8,6 @@ import pytest
 
 from tests.simulation.small import SMALL
 from zpeer.errors import ConfigError
-from zpeer.simulate.drawing import PEER_STEPS, draw_plan
 from zpeer.simulate.ingredients import plugins
 from zpeer.simulate.plan import (
     Break,
@@ -33,6 +32,7 @@ from zpeer.simulate.plan import (
     most_byzantine,
     most_faulty,
 )
+from zpeer.simulate.plans.drawing import PEER_STEPS, draw_plan
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,7 +6,6 @@ from __future__ import annotations
 import pytest
 
 from tools.mutating.holes import run_without
-from zpeer.simulate.drawing import draw_plan
 from zpeer.simulate.ingredients import plugins
 from zpeer.simulate.plan import (
     Freeze,
@@ -20,7 +19,8 @@ from zpeer.simulate.plan import (
     change_plan,
     find_problems,
 )
-from zpeer.simulate.plots import PLOTS, SHARE, end_of, gather, plot
+from zpeer.simulate.plans.drawing import draw_plan
+from zpeer.simulate.plans.plots import PLOTS, SHARE, end_of, gather, plot
 from zpeer.simulate.running import run_plan
 from zpeer.simulate.streams import Entropy
 

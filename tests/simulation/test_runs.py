@@ -10,7 +10,6 @@ from msgspec.structs import replace
 
 from tests.simulation.small import SMALL
 from zpeer.core import convict, machine, verdict
-from zpeer.simulate.drawing import draw_plan
 from zpeer.simulate.ingredients import plugins
 from zpeer.simulate.plan import (
     Break,
@@ -26,6 +25,7 @@ from zpeer.simulate.plan import (
     Twins,
     change_plan,
 )
+from zpeer.simulate.plans.drawing import draw_plan
 from zpeer.simulate.running import Branch, run_plan
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from zpeer.ids import NOTHING, PeerId, digest
 from zpeer.messages import Accusation, Check, Commit, Finding, Guilt, View
 from zpeer.record import Departure, Matter, Outcome
 from zpeer.signed import Signed, Stage
-from zpeer.simulate.rows import Rows
-from zpeer.simulate.settling import Settling
+from zpeer.simulate.promises.rows import Rows
+from zpeer.simulate.promises.settling import Settling
 from zpeer.wire import encode_payload
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from zpeer.core.state import Base
     from zpeer.ids import Digest
     from zpeer.messages import Message
-    from zpeer.simulate.verdicts import Decision
+    from zpeer.simulate.promises.verdicts import Decision
 
 OTHER = digest("test/other")
 

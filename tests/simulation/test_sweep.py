@@ -15,10 +15,11 @@ from tests.simulation.small import SMALL
 from zpeer.core import convict
 from zpeer.errors import ConfigError
 from zpeer.recorded.replay import EQUAL, replay_log
-from zpeer.simulate import command, exhaustive
+from zpeer.simulate import command
 from zpeer.simulate import sweep as sweeping
 from zpeer.simulate.command import FAILED, PASSED, simulate
 from zpeer.simulate.plan import Known, change_plan, encode_plan, load_plan
+from zpeer.simulate.plans import exhaustive
 from zpeer.simulate.running import run_plan
 from zpeer.simulate.sweep import (
     Finished,

@@ -24,8 +24,8 @@ from zpeer.core.rules import SEEN, Rule
 from zpeer.core.rules_of_agreement import AGREEMENT
 from zpeer.core.rules_of_matters import DRAWS, MATTERS
 from zpeer.ids import digest
-from zpeer.simulate.drawing import draw_plan
 from zpeer.simulate.ingredients import plugins
+from zpeer.simulate.plans.drawing import draw_plan
 from zpeer.simulate.running import run_plan
 from zpeer.simulate.sweep import digest_code
 

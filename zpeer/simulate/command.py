@@ -14,12 +14,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from zpeer.errors import ConfigError
-from zpeer.simulate.drawing import draw_plan
-from zpeer.simulate.exhaustive import list_plans
 from zpeer.simulate.futures import find_turning_point
 from zpeer.simulate.ingredients import plugins
 from zpeer.simulate.logs import run_with_logs
 from zpeer.simulate.plan import change_plan, encode_plan, load_plan
+from zpeer.simulate.plans.drawing import draw_plan
+from zpeer.simulate.plans.exhaustive import list_plans
 from zpeer.simulate.running import run_plan
 from zpeer.simulate.shrink import shrink
 from zpeer.simulate.sweep import (

@@ -18,11 +18,11 @@ import numpy as np
 from blake3 import blake3
 
 from zpeer.events import Started
-from zpeer.simulate.bounds import BEHIND, longest_attempt
-from zpeer.simulate.judges import Judges
 from zpeer.simulate.pardon import Pardons, pardoning
+from zpeer.simulate.promises.bounds import BEHIND, longest_attempt
+from zpeer.simulate.promises.judges import Judges
+from zpeer.simulate.promises.verdicts import Setting, ViolationError
 from zpeer.simulate.universe import START_SPREAD, Universe
-from zpeer.simulate.verdicts import Setting, ViolationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

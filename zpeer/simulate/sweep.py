@@ -22,21 +22,24 @@ import msgspec
 from zpeer.errors import ConfigError
 from zpeer.ids import digest
 from zpeer.recorded.recording import digest_core
-from zpeer.simulate.drawing import draw_plan
-from zpeer.simulate.exhaustive import list_plans
 from zpeer.simulate.ingredients import plugins
 from zpeer.simulate.plan import change_plan
+from zpeer.simulate.plans.drawing import draw_plan
+from zpeer.simulate.plans.exhaustive import list_plans
 from zpeer.simulate.running import run_plan
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from concurrent.futures import Future
+    from importlib.resources.abc import Traversable
 
     from zpeer.simulate.plan import Plan
 
 AHEAD_EACH = 4
 """Seeds that wait for each process."""
 NIGHT_SECONDS = 10 * 3600
+SIMULATED = ("zpeer.compute", "zpeer.numerics", "zpeer.shell", "zpeer.simulate")
+"""Packages besides the core that a run is made of."""
 
 
 class Source(StrEnum):
@@ -105,13 +108,22 @@ class Totals(msgspec.Struct):
         return NIGHT_SECONDS * self.seeds / self.seconds if self.seconds else 0.0
 
 
+def list_sources(folder: Traversable) -> Iterator[Traversable]:
+    """All modules of a package and of those in it."""
+    for entry in sorted(folder.iterdir(), key=lambda each: each.name):
+        if entry.is_dir():
+            yield from list_sources(entry)
+        elif entry.name.endswith(".py"):
+            yield entry
+
+
 def digest_code() -> str:
-    """Of the core, its vocabulary, the simulator and the attacks: all that a seed's run is made
-    of."""
-    folder = resources.files("zpeer.simulate")
-    names = sorted(file.name for file in folder.iterdir() if file.name.endswith(".py"))
-    sources = [folder / name for name in names]
-    fields = [field for file in sources for field in (file.name.encode(), file.read_bytes())]
+    """Of the core, its vocabulary, what stands around it in a simulation, and the attacks: all that
+    a seed's run is made of."""
+    fields: list[bytes] = []
+    for package in SIMULATED:
+        for file in list_sources(resources.files(package)):
+            fields += [file.name.encode(), file.read_bytes()]
     for plugin in plugins():
         path = getsourcefile(plugin.factory.call)
         fields += [plugin.name.encode(), Path(path).read_bytes() if path else b""]

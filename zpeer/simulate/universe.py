@@ -16,11 +16,14 @@ from zpeer.crypto import Remembered
 from zpeer.ids import PeerId, number
 from zpeer.plugins import Kind
 from zpeer.shell.assembly import Numerics, Own, Plot, assemble
-from zpeer.simulate.forger import Forging
+from zpeer.simulate.adversaries.forger import Forging
+from zpeer.simulate.adversaries.mutator import Cabal, Mutating
+from zpeer.simulate.adversaries.plotting import Plotting
+from zpeer.simulate.adversaries.scripted import Scripted
+from zpeer.simulate.adversaries.twins import Split
 from zpeer.simulate.host import Host, Parcel
 from zpeer.simulate.ingredients import make_ingredients, make_keys, plugins
 from zpeer.simulate.links import Links
-from zpeer.simulate.mutator import Cabal, Mutating
 from zpeer.simulate.plan import (
     Break,
     Crash,
@@ -34,11 +37,8 @@ from zpeer.simulate.plan import (
     Script,
     Twins,
 )
-from zpeer.simulate.plotting import Plotting
-from zpeer.simulate.scripted import Scripted
 from zpeer.simulate.streams import Entropy
 from zpeer.simulate.task import Quadratic
-from zpeer.simulate.twins import Split
 from zpeer.simulate.watch import WatchedCore
 from zpeer.simulate.world import World
 from zpeer.simulation import Slots

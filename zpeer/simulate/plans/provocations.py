@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from zpeer.signed import Stage
-from zpeer.simulate.forger import DEEDS
+from zpeer.simulate.adversaries.forger import DEEDS
 from zpeer.simulate.plan import Forger, Known, Plan, change_plan, most_byzantine
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from zpeer.faults import FaultKind
 from zpeer.messages import Commit, View
 from zpeer.signed import Stage
 from zpeer.simulate.plan import most_faulty
-from zpeer.simulate.verdicts import Idle, ViolationError
+from zpeer.simulate.promises.verdicts import Idle, ViolationError
 from zpeer.wire import decode_payload
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from zpeer.record import Record
     from zpeer.signed import Signed
     from zpeer.simulate.host import Host
-    from zpeer.simulate.verdicts import Decision, Setting
+    from zpeer.simulate.promises.verdicts import Decision, Setting
     from zpeer.wire import WireLimits
 
 OF_PAIRS = (FaultKind.CHARGED_WITH_MOST, FaultKind.PAIR_ELIMINATED)

@@ -18,7 +18,7 @@ from zpeer.errors import WireError
 from zpeer.faults import FaultKind
 from zpeer.messages import Aggregated, Check, Commit, Projections, Reveal
 from zpeer.signed import STEP_STAGES, Signed, Stage
-from zpeer.simulate.forms import is_count_off, is_sound_check, is_too_long
+from zpeer.simulate.promises.forms import is_count_off, is_sound_check, is_too_long
 from zpeer.wire import decode_payload
 
 if TYPE_CHECKING:

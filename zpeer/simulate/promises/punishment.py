@@ -12,9 +12,9 @@ from zpeer.messages import Check
 from zpeer.parts import Layout
 from zpeer.record import Outcome
 from zpeer.signed import Stage
-from zpeer.simulate.hindsight import Hindsight
-from zpeer.simulate.truth import CHECKED_SETS, Attempt, Deed, Truth
-from zpeer.simulate.verdicts import Idle, ViolationError
+from zpeer.simulate.promises.hindsight import Hindsight
+from zpeer.simulate.promises.truth import CHECKED_SETS, Attempt, Deed, Truth
+from zpeer.simulate.promises.verdicts import Idle, ViolationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from zpeer.ids import Digest, PeerId
     from zpeer.record import Record
     from zpeer.simulate.host import Host
-    from zpeer.simulate.verdicts import Decision, Setting
+    from zpeer.simulate.promises.verdicts import Decision, Setting
     from zpeer.wire import WireLimits
 
     Weight = Callable[[float, float], float]

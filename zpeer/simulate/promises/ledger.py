@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 from zpeer.faults import is_ban
 from zpeer.ids import NOTHING
 from zpeer.record import Outcome
-from zpeer.simulate.verdicts import Idle, ViolationError
+from zpeer.simulate.promises.verdicts import Idle, ViolationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from zpeer.ids import PeerId
     from zpeer.interfaces import ValidatorPolicy
-    from zpeer.simulate.verdicts import Decision, Setting
+    from zpeer.simulate.promises.verdicts import Decision, Setting
 
 RECENT = 2
 """Attempts with a COMMIT set within which a removed peer's last gradient is found."""

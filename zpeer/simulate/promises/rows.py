@@ -11,8 +11,8 @@ from zpeer.errors import WireError
 from zpeer.faults import FaultKind
 from zpeer.messages import Check, Guilt
 from zpeer.signed import Stage
-from zpeer.simulate.truth import FLOOR, SUM_PULL, SUM_ROUNDING, UNIT
-from zpeer.simulate.verdicts import Idle, ViolationError
+from zpeer.simulate.promises.truth import FLOOR, SUM_PULL, SUM_ROUNDING, UNIT
+from zpeer.simulate.promises.verdicts import Idle, ViolationError
 from zpeer.wire import decode_payload
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from zpeer.record import Matter
     from zpeer.signed import Signed
     from zpeer.simulate.host import Host
-    from zpeer.simulate.verdicts import Setting
+    from zpeer.simulate.promises.verdicts import Setting
     from zpeer.wire import WireLimits
 
 FAR = 2.0

@@ -19,7 +19,7 @@ from zpeer.events import MessageReceived
 from zpeer.faults import FaultKind
 from zpeer.messages import Accusation, Check
 from zpeer.signed import Stage
-from zpeer.simulate.scripted import tell_otherwise
+from zpeer.simulate.adversaries.scripted import tell_otherwise
 from zpeer.wire import encode_payload
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from itertools import combinations_with_replacement
 from typing import TYPE_CHECKING
 
 from zpeer.signed import STEP_STAGES, Stage
+from zpeer.simulate.adversaries.scripted import BULK, PART, RESULT
 from zpeer.simulate.plan import Crash, Moment, Network, Plan, Script, Show, most_faulty
-from zpeer.simulate.scripted import BULK, PART, RESULT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,7 +10,7 @@ from zpeer.events import BlobArrived, MessageReceived, ResultArrived, SetReceive
 from zpeer.ids import NOTHING, PeerId
 from zpeer.messages import Aggregated, Reveal, View
 from zpeer.signed import STEP_STAGES, Stage
-from zpeer.simulate.verdicts import Idle, ViolationError
+from zpeer.simulate.promises.verdicts import Idle, ViolationError
 from zpeer.wire import decode_payload
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from zpeer.ids import Digest
     from zpeer.signed import Signed
     from zpeer.simulate.host import Host
-    from zpeer.simulate.verdicts import Decision, Setting
+    from zpeer.simulate.promises.verdicts import Decision, Setting
     from zpeer.wire import WireLimits
 
 

@@ -11,7 +11,7 @@ from zpeer.errors import WireError
 from zpeer.events import MessageReceived
 from zpeer.messages import Verdict
 from zpeer.signed import Stage
-from zpeer.simulate.verdicts import Idle, ViolationError
+from zpeer.simulate.promises.verdicts import Idle, ViolationError
 from zpeer.wire import decode_payload
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from zpeer.events import Event
     from zpeer.ids import Digest, PeerId
     from zpeer.simulate.host import Host
-    from zpeer.simulate.verdicts import Decision, Setting
+    from zpeer.simulate.promises.verdicts import Decision, Setting
     from zpeer.wire import WireLimits
 
 

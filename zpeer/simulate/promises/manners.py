@@ -19,7 +19,7 @@ from zpeer.ids import Digest, PeerId
 from zpeer.messages import Check, Decided, View
 from zpeer.proofs import Equivocation
 from zpeer.signed import STEP_STAGES, Stage
-from zpeer.simulate.verdicts import Idle, ViolationError
+from zpeer.simulate.promises.verdicts import Idle, ViolationError
 from zpeer.wire import decode_payload
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from zpeer.proofs import Proof
     from zpeer.signed import Signed
     from zpeer.simulate.host import Host
-    from zpeer.simulate.verdicts import Decision, Setting
+    from zpeer.simulate.promises.verdicts import Decision, Setting
     from zpeer.wire import WireLimits
 
 SLOTS = (*STEP_STAGES, Stage.VIEW, Stage.CLOSED, Stage.DECIDED)

@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, get_args
 from zpeer.core.base import make_first_base, make_next_base
 from zpeer.effects import Decide, Stop
 from zpeer.events import Event
-from zpeer.simulate.averaging import Averaging
-from zpeer.simulate.bounds import Memory, Progress, TrafficPerAttempt
-from zpeer.simulate.checkers import Agreement, Draws, Fairness, Voids
-from zpeer.simulate.claims import Claims
-from zpeer.simulate.duties import Duties
-from zpeer.simulate.ledger import Ledger
-from zpeer.simulate.manners import Manners
-from zpeer.simulate.matters import Matters
-from zpeer.simulate.punishment import Punishment
-from zpeer.simulate.rows import Rows
-from zpeer.simulate.settling import Settling
-from zpeer.simulate.verdicts import Decision, Setting
-from zpeer.simulate.votes import Votes
+from zpeer.simulate.promises.averaging import Averaging
+from zpeer.simulate.promises.bounds import Memory, Progress, TrafficPerAttempt
+from zpeer.simulate.promises.checkers import Agreement, Draws, Fairness, Voids
+from zpeer.simulate.promises.claims import Claims
+from zpeer.simulate.promises.duties import Duties
+from zpeer.simulate.promises.ledger import Ledger
+from zpeer.simulate.promises.manners import Manners
+from zpeer.simulate.promises.matters import Matters
+from zpeer.simulate.promises.punishment import Punishment
+from zpeer.simulate.promises.rows import Rows
+from zpeer.simulate.promises.settling import Settling
+from zpeer.simulate.promises.verdicts import Decision, Setting
+from zpeer.simulate.promises.votes import Votes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from zpeer.record import Record
     from zpeer.shell.assembly import Ingredients
     from zpeer.simulate.host import Host
-    from zpeer.simulate.verdicts import Checker
+    from zpeer.simulate.promises.verdicts import Checker
 
 
 class Judges:

@@ -30,9 +30,9 @@ from zpeer.effects import (
 from zpeer.events import MessageReceived
 from zpeer.ids import number
 from zpeer.signed import STEP_STAGES, Signed, Stage, body_digest
-from zpeer.simulate.forgeries import forge
-from zpeer.simulate.inventions import invent
-from zpeer.simulate.mutations import alter, flip
+from zpeer.simulate.adversaries.forgeries import forge
+from zpeer.simulate.adversaries.inventions import invent
+from zpeer.simulate.adversaries.mutations import alter, flip
 from zpeer.simulate.streams import Stream
 from zpeer.wire import encode_payload
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from zpeer.faults import FaultKind, is_ban
 from zpeer.ids import NOTHING
 from zpeer.record import Outcome
-from zpeer.simulate.verdicts import Idle, ViolationError
+from zpeer.simulate.promises.verdicts import Idle, ViolationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from zpeer.ids import Digest, PeerId
     from zpeer.record import Matter, Record
     from zpeer.simulate.host import Host
-    from zpeer.simulate.verdicts import Decision, Setting
+    from zpeer.simulate.promises.verdicts import Decision, Setting
 
     Gradient = tuple[PeerId, Digest]
     """Whose, and of which attempt."""

@@ -15,8 +15,8 @@ from zpeer.messages import Projections, View
 from zpeer.parts import Layout
 from zpeer.record import Outcome
 from zpeer.signed import Stage
-from zpeer.simulate.truth import CHECKED_SETS
-from zpeer.simulate.verdicts import Idle, ViolationError
+from zpeer.simulate.promises.truth import CHECKED_SETS
+from zpeer.simulate.promises.verdicts import Idle, ViolationError
 from zpeer.wire import decode_payload
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from zpeer.record import Matter
     from zpeer.signed import Signed
     from zpeer.simulate.host import Host
-    from zpeer.simulate.verdicts import Decision, Setting
+    from zpeer.simulate.promises.verdicts import Decision, Setting
     from zpeer.wire import WireLimits
 
 

@@ -13,8 +13,8 @@ from zpeer.events import MessageReceived
 from zpeer.faults import FaultKind, is_ban
 from zpeer.messages import Check, Finding, Guilt
 from zpeer.signed import Stage
-from zpeer.simulate.truth import CHECKED_SETS
-from zpeer.simulate.verdicts import Idle, ViolationError
+from zpeer.simulate.promises.truth import CHECKED_SETS
+from zpeer.simulate.promises.verdicts import Idle, ViolationError
 from zpeer.wire import decode_payload
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from zpeer.ids import Digest, PeerId
     from zpeer.record import Matter, Record
     from zpeer.simulate.host import Host
-    from zpeer.simulate.verdicts import Decision, Setting
+    from zpeer.simulate.promises.verdicts import Decision, Setting
     from zpeer.wire import WireLimits
 
 

@@ -31,10 +31,10 @@ from zpeer.simulate.plan import (
     most_byzantine,
     most_faulty,
 )
-from zpeer.simulate.plots import plot
-from zpeer.simulate.provocations import provoke
+from zpeer.simulate.plans.plots import plot
+from zpeer.simulate.plans.provocations import provoke
+from zpeer.simulate.plans.variations import vary
 from zpeer.simulate.streams import Entropy
-from zpeer.simulate.variations import vary
 
 if TYPE_CHECKING:
     from zpeer.plugins import Plugins

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 from zpeer.faults import FaultKind, is_ban
 from zpeer.record import Outcome, Record
 from zpeer.simulate.plan import Freeze, most_faulty
-from zpeer.simulate.verdicts import Idle, ViolationError
+from zpeer.simulate.promises.verdicts import Idle, ViolationError
 
 if TYPE_CHECKING:
     from zpeer.effects import Stop
     from zpeer.ids import Digest, PeerId
     from zpeer.record import Departure, Draw
     from zpeer.simulate.host import Host
-    from zpeer.simulate.verdicts import Decision, Setting
+    from zpeer.simulate.promises.verdicts import Decision, Setting
 
 FINISHED, BANNED, REMOVED, STOPPED = 0, 3, 4, 5
 LEAST_PEERS = 3

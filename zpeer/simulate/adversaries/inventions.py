@@ -17,7 +17,7 @@ from zpeer.wire import encode_payload
 if TYPE_CHECKING:
     from zpeer.conduct import Outgoing
     from zpeer.interfaces import AttackContext
-    from zpeer.simulate.mutator import Mutating
+    from zpeer.simulate.adversaries.mutator import Mutating
     from zpeer.simulate.streams import Stream
 
 FLOOD = 40

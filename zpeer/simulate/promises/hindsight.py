@@ -14,7 +14,7 @@ from zpeer.errors import ZpeerError
 from zpeer.faults import FaultKind
 from zpeer.messages import Check, Commit, Projections
 from zpeer.signed import Stage
-from zpeer.simulate.truth import Attempt, Deed, is_far
+from zpeer.simulate.promises.truth import Attempt, Deed, is_far
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from zpeer.signed import STEP_STAGES
 from zpeer.simulate.plan import most_faulty
-from zpeer.simulate.verdicts import Idle, ViolationError
+from zpeer.simulate.promises.verdicts import Idle, ViolationError
 
 if TYPE_CHECKING:
     from zpeer.core.state import Base
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from zpeer.genesis import Genesis
     from zpeer.ids import PeerId
     from zpeer.simulate.host import Host
-    from zpeer.simulate.verdicts import Decision, Setting
+    from zpeer.simulate.promises.verdicts import Decision, Setting
 
 SPACIOUS = 5.0
 """Times the agreed duration that a stage is given."""
