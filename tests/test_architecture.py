@@ -69,7 +69,7 @@ def name_of(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
-def test_lower_floors_never_import_higher_ones_and_the_core_is_pure() -> None:
+def test_lower_floors_never_import_higher_ones_the_core_is_pure_and_is_not_its_own_judge() -> None:
     command = "from importlinter.cli import lint_imports_command; lint_imports_command()"
     done = subprocess.run(
         [sys.executable, "-c", command, "--no-logo", "--no-cache"],
@@ -79,7 +79,7 @@ def test_lower_floors_never_import_higher_ones_and_the_core_is_pure() -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "2 kept, 0 broken" in done.stdout
+    assert "3 kept, 0 broken" in done.stdout
 
 
 def test_every_module_stands_on_a_floor() -> None:
