@@ -7,6 +7,9 @@ machine whose load changes shows in both:
 1. `honest`: 8 peers that all keep to the protocol, no faults; in every turn another seed.
 2. `drawn`: what `zpeer simulate --seeds` runs, with liars and faults; in every turn other seeds.
 
+How fast the machine itself was is said with it, in calls of an empty Python function: machines that
+are shared differ by more than a factor of two from one minute to the next, and so do these rates.
+
 A night is 10 hours on one core. Exits with 1 where a run broke a promise.
 """
 
@@ -15,6 +18,7 @@ from __future__ import annotations
 import argparse
 import sys
 from statistics import median
+from time import process_time
 from typing import TYPE_CHECKING, NamedTuple
 
 from rich.console import Console
@@ -30,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 PEERS = 8
+CALLS = 1_000_000
 HEADER = [
     *("runs", "peer-steps/s a core", "least", "most", "by turns"),
     *("peer-steps a night", "plans a night"),
@@ -69,6 +74,17 @@ def take_turn(plans: Iterable[Plan], problems: list[str]) -> Turn:
     return Turn(len(outcomes), steps, sum(outcome.seconds for outcome in outcomes))
 
 
+def count_calls() -> float:
+    """Millions of calls of an empty function that this core makes in a second."""
+
+    def nothing() -> None: ...
+
+    began = process_time()
+    for _ in range(CALLS):
+        nothing()
+    return CALLS / (process_time() - began) / 1e6
+
+
 def show_row(name: str, turns: list[Turn]) -> list[str]:
     """A line of the table. Rates of turns scatter with the load, which only slows down: of what a
     night covers the median speaks."""
@@ -101,7 +117,9 @@ def main() -> int:
     problems: list[str] = []
     kinds: dict[str, list[Turn]] = {f"honest, n = {PEERS}": [], "drawn": []}
     run_plan(honest(0, 2))  # what is loaded once belongs to no turn
+    calls = []
     for turn in range(options.turns):
+        calls.append(count_calls())
         first = options.seeds * turn + 1
         drawn = [draw_plan(seed, plugins()) for seed in range(first, first + options.seeds)]
         for turns, plans in zip(
@@ -111,6 +129,8 @@ def main() -> int:
         last = ", ".join(f"{name}: {turns[-1].rate:.0f}" for name, turns in kinds.items())
         console.print(f"turn {turn + 1} of {options.turns}, peer-steps/s: {last}")
     print(markdown(HEADER, [show_row(name, turns) for name, turns in kinds.items()]))
+    by_turns = " ".join(f"{each:.1f}" for each in calls)
+    print(f"million empty calls/s of this core, by turns: {by_turns}; median {median(calls):.1f}")
     return report(problems)
 
 
