@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import nullcontext
 from multiprocessing import get_context
 from pathlib import Path
@@ -102,6 +102,15 @@ def work(job: Job) -> Line:
     return job.call(*job.arguments)
 
 
+def spread(pool: ProcessPoolExecutor | None, jobs: Iterable[Job]) -> Iterator[Line]:
+    """Do all; what is done first is told first, for only what was told is kept."""
+    if pool is None:
+        yield from map(work, jobs)
+    else:
+        for done in as_completed([pool.submit(work, job) for job in jobs]):
+            yield done.result()
+
+
 class Check(NamedTuple):
     """All of it."""
 
@@ -115,10 +124,9 @@ class Check(NamedTuple):
         context = get_context("spawn")
         pool = ProcessPoolExecutor(processes, context, end_with_parent) if processes > 1 else None
         with pool or nullcontext():
-            do = pool.map if pool else map
             for piece in deal(seeds):
                 for jobs in (self._list_watches(piece), self._list_trials(piece)):
-                    for line in do(work, jobs):
+                    for line in spread(pool, jobs):
                         self._take(line)
 
     def _list_watches(self, piece: range) -> Iterator[Job]:
