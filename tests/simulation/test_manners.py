@@ -318,19 +318,27 @@ def test_a_claim_before_its_time_is_found_and_one_in_time_is_not(told: Told) -> 
 
 
 @pytest.mark.parametrize(
-    ("echo", "held", "found"), [(OTHER, True, True), (NOTHING, True, False), (OTHER, False, False)]
+    ("echo", "held", "past", "found"),
+    [
+        (OTHER, True, False, True),
+        (NOTHING, True, False, False),
+        (OTHER, False, False, False),
+        (OTHER, True, True, False),
+    ],
 )
 def test_a_claim_over_a_result_that_others_hold_is_found(
-    told: Told, echo: Digest, *, held: bool, found: bool
+    told: Told, echo: Digest, *, held: bool, past: bool, found: bool
 ) -> None:
-    base, owner = at(told, 0, 0).before, number(told, 4)
+    """Not one over bytes of an earlier attempt, which an owner names again."""
+    base, owner = at(told, 0, 1).before, number(told, 4)
+    then = at(told, 0, 0).before if past else base
     claims = make_claims(told)
     result = digest("test/result")
     hear(claims, told, 4, base, Aggregated(NOTHING, result), now=0.0)
     hear(claims, told, 0, base, Reveal(OTHER, NOTHING), now=0.0)
     hear(claims, told, 4, base, Reveal(echo, NOTHING), now=0.0)
-    arrived = ResultArrived(base.head, owner, result, 8, finite=True)
-    claims.saw(host_of(told, 1), base, arrived, 1.0)
+    arrived = ResultArrived(then.head, owner, result, 8, finite=True)
+    claims.saw(host_of(told, 1), then, arrived, 1.0)
     if not held:
         claims.saw(host_of(told, 0), base, BlobArrived(result, 8, finite=True), 1.0)
     late = sum(base.allowances)

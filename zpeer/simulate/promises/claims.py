@@ -28,7 +28,6 @@ HELD_DELTAS = 3.0
 before a deadline."""
 EARLY_DELTAS = 0.01
 """For rounding: times are sums."""
-RESULT = "RESULT"
 NOBODY = PeerId(NOTHING)
 """Bytes go by their digest alone."""
 
@@ -66,8 +65,10 @@ class Claims(Idle):
         match event:
             case MessageReceived(signed=signed):
                 self._hear(host, before, signed, now)
-            case ResultArrived(digest=digest) | BlobArrived(digest=digest):
-                self._note(host, digest, RESULT, NOBODY, now)
+            case ResultArrived(head=head, digest=digest):
+                self._note(host, head, name_bytes(digest), NOBODY, now)
+            case BlobArrived(digest=digest):
+                self._note(host, before.head, name_bytes(digest), NOBODY, now)
             case SetReceived(head=head, messages=messages) if head == before.head:
                 for signed in messages:
                     self._note(host, signed.head, signed.stage.name, signed.sender, now)
@@ -136,7 +137,9 @@ class Claims(Idle):
         named = self._results.get((head, me, owner))
         mine, theirs = (self._echoes.get((head, me, peer)) for peer in (me, owner))
         is_next = mine is not None and mine == theirs
-        return named is not None and is_next and self._was_near(named, RESULT, NOBODY, me, now)
+        if named is None or not is_next:
+            return False
+        return self._was_near(head, name_bytes(named), NOBODY, me, now)
 
     def _was_near(self, head: Digest, kind: str, sender: PeerId, me: PeerId, now: float) -> bool:
         """Whether another kept peer has long had what this one never got."""
@@ -154,3 +157,9 @@ class Claims(Idle):
             if {charge.first, charge.second}.isdisjoint(self._setting.faulty):
                 one, other = self._setting.name(charge.first), self._setting.name(charge.second)
                 raise ViolationError("claims", f"{one} and {other} are charged")
+
+
+def name_bytes(digest: Digest) -> str:
+    """A kind of its own for each RESULT: of an earlier attempt, whose bytes somebody may name
+    again, nobody need hold them any more."""
+    return f"RESULT {digest.hex()}"
