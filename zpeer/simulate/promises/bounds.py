@@ -27,7 +27,7 @@ ASKING_DELTAS = 40.0
 BEHIND = 4
 """Attempts' time that one who was cut off may need to find that out."""
 
-SNAPSHOT_EVERY = 16
+SNAPSHOT_EVERY = 8
 STATE_BYTES = 65_536
 STATE_BYTES_EACH = 4_096
 """For every pair of peers, of each attempt that is kept."""
