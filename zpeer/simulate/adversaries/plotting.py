@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 SHIFT = 1e3
 """Far more than any honest residual."""
+AS_EVER = -2.0
+"""Of `Plotter.closes`: said when an honest peer says it."""
 PATIENCE = 6
 """Delta before its receiver's word that bytes are due."""
 
@@ -156,10 +158,6 @@ def find_scapegoat(context: AttackContext) -> PeerId | None:
         return None
     others = (each for each in context.colluders if each != context.me)
     return next((each for each in others if each in context.workers), None)
-
-
-AS_EVER = -2.0
-"""Of `Plotter.closes`: said when an honest peer says it."""
 
 
 def find_next(context: AttackContext) -> PeerId | None:

@@ -7,7 +7,6 @@ from collections import Counter
 from math import sqrt
 from typing import TYPE_CHECKING, NamedTuple
 
-from zpeer.errors import WireError
 from zpeer.events import MessageReceived
 from zpeer.faults import FaultKind
 from zpeer.ids import NOTHING
@@ -15,9 +14,9 @@ from zpeer.messages import Projections, View
 from zpeer.parts import Layout
 from zpeer.record import Outcome
 from zpeer.signed import Stage
+from zpeer.simulate.promises.forms import read
 from zpeer.simulate.promises.truth import CHECKED_SETS
 from zpeer.simulate.promises.verdicts import Idle, ViolationError
-from zpeer.wire import decode_payload
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,9 +24,7 @@ if TYPE_CHECKING:
     from zpeer.core.state import Base
     from zpeer.events import Event
     from zpeer.ids import Digest, PeerId
-    from zpeer.messages import Message
     from zpeer.record import Matter
-    from zpeer.signed import Signed
     from zpeer.simulate.host import Host
     from zpeer.simulate.promises.verdicts import Decision, Setting
     from zpeer.wire import WireLimits
@@ -60,19 +57,13 @@ class Averaging(Idle):
             return
         signed = event.signed
         if signed.stage is Stage.PROJECTIONS:
-            said = self._decode(signed)
+            said = read(signed, self._limits)
             if isinstance(said, Projections):
                 self._norms.setdefault(host.me, {})[signed.sender] = said.norms
         elif signed.stage is Stage.VIEW and signed.sender == host.me:
-            view = self._decode(signed)
+            view = read(signed, self._limits)
             if isinstance(view, View):
                 self._named.setdefault(before.head, {})[host.me] = view.commits
-
-    def _decode(self, signed: Signed) -> Message | None:
-        try:
-            return decode_payload(signed.stage, signed.payload, self._limits)
-        except WireError:
-            return None
 
     def decided(self, decision: Decision) -> None:
         """What became of it."""

@@ -5,13 +5,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from zpeer.errors import WireError
 from zpeer.events import BlobArrived, MessageReceived, ResultArrived, SetReceived, Started
 from zpeer.ids import NOTHING, PeerId
 from zpeer.messages import Aggregated, Reveal, View
 from zpeer.signed import STEP_STAGES, Stage
+from zpeer.simulate.promises.forms import read
 from zpeer.simulate.promises.verdicts import Idle, ViolationError
-from zpeer.wire import decode_payload
 
 if TYPE_CHECKING:
     from zpeer.core.state import Base
@@ -91,10 +90,7 @@ class Claims(Idle):
 
     def _note_named(self, host: Host, signed: Signed) -> None:
         """Which RESULT an owner names, which set a REVEAL echoes: what is heard first counts."""
-        try:
-            said = decode_payload(signed.stage, signed.payload, self._limits)
-        except WireError:
-            return
+        said = read(signed, self._limits)
         key = (signed.head, host.me, signed.sender)
         if isinstance(said, Aggregated) and said.result is not None:
             self._results.setdefault(key, said.result)
@@ -103,10 +99,7 @@ class Claims(Idle):
 
     def _look(self, host: Host, before: Base, signed: Signed, now: float) -> None:
         """A kept peer calls, or joins."""
-        try:
-            view = decode_payload(signed.stage, signed.payload, self._limits)
-        except WireError:
-            return
+        view = read(signed, self._limits)
         claims = view.claims if isinstance(view, View) else ()
         if claims:
             self._look_at_time(host, before, now)

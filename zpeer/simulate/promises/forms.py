@@ -1,21 +1,26 @@
-"""What a body must look like by itself, whatever it is about: found out without the core, for
-`truth`."""
+"""What a body says, and what it must look like by itself, whatever it is about: found out without
+the core."""
 
 from __future__ import annotations
 
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from zpeer.errors import WireError
 from zpeer.faults import FaultKind
 from zpeer.ids import NOTHING
 from zpeer.signed import STEP_STAGES
+from zpeer.wire import decode_payload
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from zpeer.core.state import Base
+    from zpeer.effects import Broadcast
     from zpeer.ids import Digest, PeerId
-    from zpeer.messages import Accusation, Check, Projections
+    from zpeer.messages import Accusation, Check, Message, Projections
+    from zpeer.signed import Signed
+    from zpeer.wire import WireLimits
 
 SECONDS_MAX = 1e6
 SLACK = 1 + 2.0**-10
@@ -29,6 +34,14 @@ JUDGED = (
 )
 """What a matter can be about that somebody brings."""
 FROM_DRAWS = (FaultKind.WRONG_GRADIENT, FaultKind.WRONG_PROJECTION)
+
+
+def read(said: Signed | Broadcast, limits: WireLimits) -> Message | None:
+    """What somebody said or is about to say, if it decodes."""
+    try:
+        return decode_payload(said.stage, said.payload, limits)
+    except WireError:
+        return None
 
 
 def is_sound_check(check: Check, sender: PeerId, base: Base) -> bool:

@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from zpeer.effects import Broadcast, Decide, SendCertificate, SendSet, SendSetRequest, Stop
-from zpeer.errors import WireError
 from zpeer.events import MessageReceived
 from zpeer.ids import Digest, PeerId
 from zpeer.messages import Check, Decided, View
 from zpeer.proofs import Equivocation
 from zpeer.signed import STEP_STAGES, Stage
+from zpeer.simulate.promises.forms import read
 from zpeer.simulate.promises.verdicts import Idle, ViolationError
-from zpeer.wire import decode_payload
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
     from zpeer.core.state import Base
     from zpeer.effects import Effect
     from zpeer.events import Event
-    from zpeer.messages import Message
     from zpeer.proofs import Proof
     from zpeer.signed import Signed
     from zpeer.simulate.host import Host
@@ -83,12 +81,6 @@ class Manners(Idle):
             memory = self._memories[host.me] = Memory()
         return memory
 
-    def _decode(self, stage: Stage, payload: bytes) -> Message | None:
-        try:
-            return decode_payload(stage, payload, self._limits)
-        except WireError:
-            return None
-
     def _complain(self, host: Host, what: str, now: float) -> None:
         """Of a kept peer; from the others nothing is due in time."""
         if host.me not in self._setting.faulty:
@@ -122,7 +114,7 @@ class Manners(Idle):
         """A call on the last attempt that has a CHECK set, which is over."""
         roster = memory.rosters.get(before.checked, ())
         is_over = signed.head == before.checked and signed.head != before.head
-        view = self._decode(signed.stage, signed.payload) if is_over else None
+        view = read(signed, self._limits) if is_over else None
         if not isinstance(view, View) or signed.sender not in roster:
             return
         is_valid = all(each in roster and each != signed.sender for each in view.claims)
@@ -133,7 +125,7 @@ class Manners(Idle):
     def _note_decided(self, memory: Memory, before: Base, signed: Signed, now: float) -> None:
         """Who holds a record by the slow path."""
         roster = memory.rosters.get(signed.head, ())
-        said = self._decode(signed.stage, signed.payload)
+        said = read(signed, self._limits)
         if signed.sender not in roster or not isinstance(said, Decided):
             return
         heard = memory.decided.setdefault(signed.head, {})
@@ -171,7 +163,7 @@ class Manners(Idle):
             memory.joined = said.head
         elif said.stage in STEP_STAGES and memory.joined == said.head:
             self._complain(host, f"signs {said.stage.name} after its view", now)
-        check = self._decode(said.stage, said.payload) if said.stage is Stage.CHECK else None
+        check = read(said, self._limits) if said.stage is Stage.CHECK else None
         if isinstance(check, Check) and said.head == before.head:
             self._expect_mention(host, memory, before, check, now)
 

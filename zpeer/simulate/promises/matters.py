@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from zpeer.errors import WireError
 from zpeer.events import MessageReceived
 from zpeer.faults import FaultKind, is_ban
 from zpeer.messages import Check, Finding, Guilt
 from zpeer.signed import Stage
+from zpeer.simulate.promises.forms import read
 from zpeer.simulate.promises.truth import CHECKED_SETS
 from zpeer.simulate.promises.verdicts import Idle, ViolationError
-from zpeer.wire import decode_payload
 
 if TYPE_CHECKING:
     from zpeer.core.state import Base
@@ -44,10 +43,7 @@ class Matters(Idle):
         signed = event.signed
         if (signed.sender, signed.stage, signed.head) != (host.me, Stage.CHECK, before.head):
             return
-        try:
-            check = decode_payload(signed.stage, signed.payload, self._limits)
-        except WireError:
-            return
+        check = read(signed, self._limits)
         if isinstance(check, Check):
             self._found[host.me, before.head] = check.findings
 

@@ -7,13 +7,12 @@ from math import fsum
 from typing import TYPE_CHECKING
 
 from zpeer import events as ev
-from zpeer.errors import WireError
 from zpeer.faults import FaultKind
 from zpeer.messages import Check, Guilt
 from zpeer.signed import Stage
+from zpeer.simulate.promises.forms import read
 from zpeer.simulate.promises.truth import FLOOR, SUM_PULL, SUM_ROUNDING, UNIT
 from zpeer.simulate.promises.verdicts import Idle, ViolationError
-from zpeer.wire import decode_payload
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,10 +62,7 @@ class Rows(Idle):
         """Its own CHECK comes back to it."""
         if (signed.sender, signed.stage, signed.head) != (me, Stage.CHECK, before.head):
             return
-        try:
-            check = decode_payload(signed.stage, signed.payload, self._limits)
-        except WireError:
-            return
+        check = read(signed, self._limits)
         by_name = {matter.name: matter for matter in before.matters}
         for finding in check.findings if isinstance(check, Check) else ():
             matter = by_name.get(finding.matter)

@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING
 
 from zpeer import events as ev
 from zpeer.core.mprng import compute_commitment, compute_share
-from zpeer.errors import WireError
 from zpeer.faults import FaultKind
 from zpeer.messages import Commit, View
 from zpeer.signed import Stage
 from zpeer.simulate.plan import most_faulty
+from zpeer.simulate.promises.forms import read
 from zpeer.simulate.promises.verdicts import Idle, ViolationError
-from zpeer.wire import decode_payload
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from zpeer.core.state import Base
     from zpeer.events import Event
     from zpeer.ids import Digest, PeerId
-    from zpeer.messages import Message
     from zpeer.record import Record
     from zpeer.signed import Signed
     from zpeer.simulate.host import Host
@@ -69,16 +67,10 @@ class Settling(Idle):
         if signed.stage is Stage.VIEW:
             self._views[signed.body] = signed
         elif signed.stage is Stage.COMMIT:
-            commit = self._decode(signed)
+            commit = read(signed, self._limits)
             if isinstance(commit, Commit):
                 key = (signed.head, signed.sender)
                 self._commitments.setdefault(key, set()).add(commit.commitment)
-
-    def _decode(self, signed: Signed) -> Message | None:
-        try:
-            return decode_payload(signed.stage, signed.payload, self._limits)
-        except WireError:
-            return None
 
     def decided(self, decision: Decision) -> None:
         """Each record by views that a kept peer holds, once."""
@@ -98,7 +90,7 @@ class Settling(Idle):
         """Those of who signed one; of who signed two a record names no view."""
         for name in record.views:
             signed = self._views.get(name)
-            view = self._decode(signed) if signed else None
+            view = read(signed, self._limits) if signed else None
             if signed is not None and isinstance(view, View):
                 yield signed.sender, view
 

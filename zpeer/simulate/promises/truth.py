@@ -14,12 +14,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from zpeer import events as ev
 from zpeer.core.mprng import compute_beacon, compute_commitment, compute_share
-from zpeer.errors import WireError
 from zpeer.faults import FaultKind
 from zpeer.messages import Aggregated, Check, Commit, Projections, Reveal
 from zpeer.signed import STEP_STAGES, Signed, Stage
-from zpeer.simulate.promises.forms import is_count_off, is_sound_check, is_too_long
-from zpeer.wire import decode_payload
+from zpeer.simulate.promises.forms import is_count_off, is_sound_check, is_too_long, read
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -90,12 +88,7 @@ class Attempt:
     def said(self, stage: Stage, peer: PeerId) -> Message | None:
         """What a peer said first, if it decodes."""
         signed = self.bodies.get((stage, peer))
-        if signed is None:
-            return None
-        try:
-            return decode_payload(stage, signed.payload, self._limits)
-        except WireError:
-            return None
+        return None if signed is None else read(signed, self._limits)
 
 
 class Truth:

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from zpeer.errors import WireError
 from zpeer.events import MessageReceived
 from zpeer.messages import Verdict
 from zpeer.signed import Stage
+from zpeer.simulate.promises.forms import read
 from zpeer.simulate.promises.verdicts import Idle, ViolationError
-from zpeer.wire import decode_payload
 
 if TYPE_CHECKING:
     from zpeer.core.state import Base
@@ -40,10 +39,7 @@ class Votes(Idle):
         signed = event.signed
         if signed.stage is not Stage.VERDICT:
             return
-        try:
-            said = decode_payload(signed.stage, signed.payload, self._limits)
-        except WireError:
-            return
+        said = read(signed, self._limits)
         if isinstance(said, Verdict):
             self._votes[signed.head, host.me] = said.record
 
